@@ -1,0 +1,122 @@
+# paretobench. `make help` lists the targets; config=debug|release|sanitize|coverage|fuzz builds beside each other.
+MAKEFLAGS += -r
+config ?= release
+CC = gcc
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr/local
+O := build/$(config)
+
+packages := gcc make pkg-config libcsv-dev libpcre2-dev libpapi-dev libcairo2-dev libjansson-dev libssl-dev \
+	libyaml-dev libsqlite3-dev libopenblas-dev zlib1g-dev libbz2-dev libutf8proc-dev libcmocka-dev fonts-dejavu-core
+modules := libpcre2-8 papi cairo jansson libcrypto yaml-0.1 sqlite3 openblas zlib libutf8proc
+
+# Everything that compiles needs the packages; they are installed once, by a stamp.
+goals := $(or $(MAKECMDGOALS),all)
+ifneq ($(filter-out deps help clean,$(goals)),)
+ifneq ($(shell $(PKG_CONFIG) --exists $(modules) 2>/dev/null && echo yes),yes)
+need_deps := build/deps.stamp
+endif
+endif
+
+version := $(shell git describe --always --dirty --tags 2>/dev/null || cat VERSION)
+warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+common := -std=c17 -D_GNU_SOURCE -DPB_DATADIR='"$(PREFIX)/share/paretobench"' -I. -pthread -fno-fast-math -ffp-contract=off $(warnings) \
+	$(if $(need_deps),,$(shell $(PKG_CONFIG) --cflags $(modules) 2>/dev/null))
+flags_release := -O2 -g
+flags_debug := -O0 -g
+flags_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+flags_coverage := -O0 -g --coverage
+flags_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+ifeq ($(config),fuzz)
+CC := clang-14
+endif
+CFLAGS = $(common) $(flags_$(config))
+LDFLAGS = $(flags_$(config)) -rdynamic
+LDLIBS = $(shell $(PKG_CONFIG) --libs $(modules)) -lcsv -lbz2 -lpthread -ldl -lm
+
+rooms := core/base core/model core/store backends tasks quantizers reports harness/run harness/cli
+sources := $(filter-out %/skeleton.c,$(wildcard $(addsuffix /*.c,$(rooms))))
+main := harness/cli/main.c
+library := $(O)/libparetobench.a
+objects := $(patsubst %.c,$(O)/%.o,$(filter-out $(main),$(sources)))
+program := $(O)/paretobench
+skeletons := $(patsubst %.c,$(O)/%.so,$(wildcard quantizers/skeleton.c tests/plugins/*.c))
+units := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
+fuzzers := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+benches := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
+unit_support := $(patsubst %.c,$(O)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
+
+.PHONY: all check quickstart deps help clean install units fuzzers benches golden-update check-config
+all: $(program) $(skeletons)
+ifeq ($(config),release)
+	@ln -sfn release/paretobench build/paretobench
+endif
+
+$(program): $(O)/harness/cli/main.o $(library)
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(library) -Wl,--no-whole-archive $(LDLIBS)
+$(library): $(objects)
+	@rm -f $@
+	ar rcs $@ $^
+$(O)/%.o: %.c | $(need_deps)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(if $(filter core/base/version.c,$<),-DPB_VERSION='"$(version)"') -MMD -MP -c -o $@ $<
+$(O)/%.so: %.c | $(need_deps)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC -shared -MMD -MP -o $@ $<
+$(O)/tests/unit/test_%: $(O)/tests/unit/test_%.o $(unit_support) $(library)
+	$(CC) $(LDFLAGS) -o $@ $< $(unit_support) $(library) -lcmocka $(LDLIBS)
+$(O)/tests/bench/bench_%: $(O)/tests/bench/bench_%.o $(library)
+	$(CC) $(LDFLAGS) -o $@ $< $(library) $(LDLIBS)
+ifeq ($(config),fuzz)
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(library)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(library) $(LDLIBS)
+else
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/onefile.o $(library)
+	$(CC) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/onefile.o $(library) $(LDLIBS)
+endif
+.PRECIOUS: $(O)/%.o
+# The version goes into one object; it is made again when the description changes.
+$(O)/core/base/version.o: $(O)/version.stamp
+$(O)/version.stamp: .FORCE
+	@mkdir -p $(@D); echo '$(version)' | cmp -s - $@ || echo '$(version)' > $@
+.PHONY: .FORCE
+.FORCE:
+
+units: $(units)
+fuzzers: $(fuzzers)
+benches: $(benches)
+
+# Tests: release and sanitizer builds, then one count of everything.
+check: $(need_deps)
+	@$(MAKE) --no-print-directory all units fuzzers config=release
+	@$(MAKE) --no-print-directory all units fuzzers config=sanitize
+	@sh tests/run.sh
+
+quickstart: $(need_deps)
+	@$(MAKE) --no-print-directory all config=release
+	@sh configs/quickstart.sh
+
+golden-update: all
+	@sh tests/golden/run.sh --update
+
+deps build/deps.stamp:
+	@sh tests/deps.sh $(packages)
+	@mkdir -p build && touch build/deps.stamp
+
+install: all
+	install -D $(program) $(DESTDIR)$(PREFIX)/bin/paretobench
+	for d in tasks configs; do find $$d -type f -name '*.yaml' -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/paretobench/{} \; ; done
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make              build build/paretobench (config=debug|release|sanitize|coverage|fuzz)'
+	@echo 'make quickstart   install what is missing, build, run configs/quickstart.yaml, write its report'
+	@echo 'make check        install what is missing, build, run every test; the last line counts them'
+	@echo 'make deps         install the Debian packages that are needed'
+	@echo 'make benches      build the benchmarks of tests/bench'
+	@echo 'make golden-update  renew tests/golden (say why in the commit)'
+	@echo 'make install PREFIX=/usr/local, make clean'
+
+-include $(shell find build/$(config) -name '*.d' 2>/dev/null)
