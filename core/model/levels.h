@@ -1,0 +1,35 @@
+/* Tables of levels that have a name and cost no bytes: a stored matrix may say "nf4" instead of
+ * holding 16 numbers. All are ascending unless the format fixes the order of its codes.
+ *
+ *   integer            level = code (unsigned integers; the origin is in block_offset)
+ *   sign               1 bit: -1, +1
+ *   ternary            -1, 0, +1
+ *   int:K              2^K - 1 levels i / (2^(K-1) - 1)
+ *   float:E:M          sign, E exponent and M mantissa bits, normalised to 1 (create_fp8_map's rule)
+ *   dynamic:K          signed dynamic exponent, n = K - 1
+ *   dynamic_unsigned:K
+ *   nf4, fp4_bnb, af4  as deployed; the order of codes is that of the library
+ *   fp4_mx             0, .5, 1, 1.5, 2, 3, 4, 6 and negatives, divided by 6 */
+#ifndef PB_CORE_MODEL_LEVELS_H
+#define PB_CORE_MODEL_LEVELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "core/base/status.h"
+
+#define PB_MAX_LEVELS 256
+
+/* "integer" has as many levels as the width of the index: n is set to 256. */
+enum pb_status pb_levels_named(const char *name, float out[PB_MAX_LEVELS], unsigned *n, struct pb_error *err) PB_MUST_CHECK;
+
+/* Nearest of n levels. A tie takes the smaller level. */
+struct pb_level_search {
+	unsigned n;
+	float sorted[PB_MAX_LEVELS];     /* ascending, without repeats */
+	uint8_t code[PB_MAX_LEVELS];     /* code of sorted[i]; the lowest code among equal levels */
+	float middle[PB_MAX_LEVELS];     /* middle[i]: between sorted[i] and sorted[i + 1] */
+};
+void pb_level_search_make(struct pb_level_search *s, const float *levels, unsigned n);
+unsigned pb_level_nearest(const struct pb_level_search *s, float x);   /* the code */
+
+#endif
