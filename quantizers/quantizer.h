@@ -1,0 +1,81 @@
+/* The plugin interface of quantizers: weights of one matrix in, an encoded matrix out.
+ *
+ * A plugin is one file that ends in one constant struct. Hooks return a status and put one sentence
+ * into err (without the matrix's name: the caller adds it); they do not print, read files, the clock
+ * or the environment; they take random numbers from the context. */
+#ifndef PB_QUANTIZERS_QUANTIZER_H
+#define PB_QUANTIZERS_QUANTIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "core/base/options.h"
+#include "core/base/rng.h"
+#include "core/base/status.h"
+#include "core/model/encoded.h"
+
+#define PB_QUANTIZER_ABI 1
+
+enum pb_needs { PB_NEEDS_NOTHING, PB_NEEDS_ACTIVATIONS, PB_NEEDS_GRADIENTS, PB_NEEDS_TRAINING };
+
+/* One matrix to quantize. */
+struct pb_quantize_job {
+	const char *name;           /* "model.layers.0.self_attn.q_proj" */
+	uint32_t layer, n_layers;
+	uint32_t rows, cols;        /* out, in features */
+	const float *weights;       /* (rows, cols), finite */
+	enum pb_dtype source_dtype; /* of the weights in the model's file */
+	/* std of each row of the matrix whose outputs are this matrix's inputs (cols), or NULL when there is none
+	 * that maps one to one: down_proj gets up_proj's, o_proj gets v_proj's when n_heads = n_kv_heads. */
+	const float *input_row_std;
+	const float *second_moment; /* (cols, cols) X X^T / n when needs is ACTIVATIONS; else NULL */
+	const float *gradient_sq;   /* (rows, cols) when needs is GRADIENTS; else NULL */
+	struct pb_rng rng;          /* stream of this matrix */
+};
+
+struct pb_quantizer {
+	const char *name;           /* [a-z0-9_]+ */
+	const char *title;          /* "Round to nearest" */
+	const char *source;         /* "arXiv:2212.09720"; where the method is defined */
+	const char *family;         /* "full precision", "k-bit", "ParetoQ", "OneBit", "SqueezeLLM", "VPTQ", "other": colour and marker */
+	const char *help;           /* two or three sentences */
+	unsigned abi;
+	unsigned version;           /* raised when numbers change */
+	enum pb_needs needs;
+	const struct pb_option *options;
+	size_t options_size;
+	/* The nominal bit width of these options (4, 1.58, 16, ...); required. */
+	double (*wbits)(const void *options);
+	/* Bytes that quantize will store for a matrix of that shape, before any work; required. Options that do not fit
+	 * (together, or with this shape) are PB_USAGE or PB_UNSUPPORTED. */
+	enum pb_status (*plan)(const void *options, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes, struct pb_error *err);
+	/* One matrix; called in parallel for different matrices; required. *out is owned by the caller. */
+	enum pb_status (*quantize)(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err);
+};
+
+/* The registry: sorted by name. */
+extern const struct pb_quantizer *const pb_quantizers[];
+extern const size_t pb_n_quantizers;
+
+/* Built in and loaded ones. NULL: unknown, with the nearest name in err. */
+const struct pb_quantizer *pb_quantizer_find(const char *name, struct pb_error *err);
+size_t pb_quantizer_count(void);
+const struct pb_quantizer *pb_quantizer_at(size_t i);          /* built in first, then loaded, in order */
+/* Hooks present, ABI, names, options sound. */
+enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error *err) PB_MUST_CHECK;
+/* Opens a shared object with the symbol `pb_plugin` (const struct pb_quantizer); checked, then part of the list. */
+enum pb_status pb_quantizer_load(const char *path, struct pb_error *err) PB_MUST_CHECK;
+
+/* A quantizer with its options. */
+struct pb_quantizer_use {
+	const struct pb_quantizer *quantizer;
+	void *options;              /* pb_free'd by pb_quantizer_use_free */
+};
+/* "NAME" or "NAME:opt=value,opt=value" */
+enum pb_status pb_quantizer_use_parse(struct pb_quantizer_use *out, const char *text, struct pb_error *err) PB_MUST_CHECK;
+void pb_quantizer_use_free(struct pb_quantizer_use *use);
+
+/* One matrix through plan, quantize and the checks that hold for all: weights finite, result of the right shape,
+ * pb_encoded_check, bytes as planned. */
+enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
+
+#endif
