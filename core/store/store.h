@@ -1,0 +1,48 @@
+/* The record of a run: a SQLite file, DIR/results.db. One transaction a cell; one writer. */
+#ifndef PB_CORE_STORE_STORE_H
+#define PB_CORE_STORE_STORE_H
+
+#include "core/base/hash.h"
+#include "core/store/row.h"
+
+struct pb_store;
+
+/* create: makes folder and file when they are not there; else PB_MISSING. A file of another schema is refused.
+ * A second writer is refused (PB_FAILED, "another run is writing"). */
+enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool create, struct pb_error *err) PB_MUST_CHECK;
+void pb_store_close(struct pb_store *store);        /* NULL is fine */
+
+/* Facts of the run: "name", "sweep" (its text), "command", "version", "machine" (JSON), "created_utc", ... */
+enum pb_status pb_store_set(struct pb_store *store, const char *key, const char *value, struct pb_error *err) PB_MUST_CHECK;
+/* "" when absent; the text belongs to the arena. */
+enum pb_status pb_store_get(struct pb_store *store, struct pb_arena *arena, const char *key, const char **value, struct pb_error *err) PB_MUST_CHECK;
+
+/* What is kept of an item, for paired tests. */
+struct pb_stored_item {
+	uint32_t index, n_values;
+	const double *values;           /* log-likelihoods */
+	double weight;
+	int32_t gold, chosen, chosen_norm;
+};
+struct pb_stored_task {
+	const char *task;
+	size_t n_items;
+	const struct pb_stored_item *items;
+};
+
+/* Replaces everything that is known of the cell by these rows (all of one cell) and items, in one transaction.
+ * order: place in the plan. */
+enum pb_status pb_store_put(struct pb_store *store, const char *cell, uint64_t order, const struct pb_row *rows, size_t n_rows,
+	const struct pb_stored_task *tasks, size_t n_tasks, struct pb_error *err) PB_MUST_CHECK;
+/* Status of a cell: PB_ROW_RUNNING when nothing is known of it. */
+enum pb_status pb_store_status(struct pb_store *store, const char *cell, enum pb_row_status *status, struct pb_error *err) PB_MUST_CHECK;
+/* Cells of the record that are not in `keys` (sorted) become stale. */
+enum pb_status pb_store_mark_stale(struct pb_store *store, const char *const *keys, size_t n, uint64_t *marked, struct pb_error *err) PB_MUST_CHECK;
+
+/* Appends all rows, in the one order of exports. */
+enum pb_status pb_store_rows(struct pb_store *store, struct pb_rows *rows, struct pb_error *err) PB_MUST_CHECK;
+/* Items of one (cell, task) by index, in the arena. */
+enum pb_status pb_store_items(struct pb_store *store, struct pb_arena *arena, const char *cell, const char *task,
+	struct pb_stored_item **items, size_t *n, struct pb_error *err) PB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,26 @@
+/* From rows to pages. Works where no model is; reads rows only. */
+#ifndef PB_REPORTS_REPORT_H
+#define PB_REPORTS_REPORT_H
+
+#include <stddef.h>
+#include "core/base/status.h"
+#include "core/store/row.h"
+
+/* A fact of provenance, from the record: shown in the order given. */
+struct pb_fact {
+	const char *name, *value;
+};
+
+struct pb_report_input {
+	const char *title;              /* name of the run(s) */
+	const struct pb_rows *rows;     /* sorted */
+	const struct pb_fact *facts;    /* created_utc, version, command, machine, libraries, sweep, hashes */
+	size_t n_facts;
+	const char *created_utc;        /* of the data; the only date in the files */
+};
+
+/* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically.
+ * The same input gives the same bytes. *html_path (pb_free'd) is the page. */
+enum pb_status pb_report_write(const struct pb_report_input *input, const char *folder, char **html_path, struct pb_error *err) PB_MUST_CHECK;
+
+#endif
