@@ -2,14 +2,16 @@
  * holding 16 numbers. All are ascending unless the format fixes the order of its codes.
  *
  *   integer            level = code (unsigned integers; the origin is in block_offset)
+ *   signed:K           level = code - 2^(K-1), two's complement's range (K 1..8)
  *   sign               1 bit: -1, +1
  *   ternary            -1, 0, +1
- *   int:K              2^K - 1 levels i / (2^(K-1) - 1)
- *   float:E:M          sign, E exponent and M mantissa bits, normalised to 1 (create_fp8_map's rule)
- *   dynamic:K          signed dynamic exponent, n = K - 1
+ *   int:K              2^K - 1 levels i / (2^(K-1) - 1) (K 2..8)
+ *   float:E:M          sign, E exponent and M mantissa bits, normalised to 1 (create_fp8_map's rule);
+ *                      2^(E+M+1) - 1 levels, zero once (E 1..7, E + M <= 7)
+ *   dynamic:K          signed dynamic exponent, n = K - 1 (K 2..8)
  *   dynamic_unsigned:K
  *   nf4, fp4_bnb, af4  as deployed; the order of codes is that of the library
- *   fp4_mx             0, .5, 1, 1.5, 2, 3, 4, 6 and negatives, divided by 6 */
+ *   fp4_mx             0, .5, 1, 1.5, 2, 3, 4, 6 and negatives (bit 3), divided by 6 */
 #ifndef PB_CORE_MODEL_LEVELS_H
 #define PB_CORE_MODEL_LEVELS_H
 
