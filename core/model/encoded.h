@@ -6,12 +6,13 @@
  *
  * W is (rows, cols), rows = out features. With zero points the inner term is (level[code] - zero) * block_scale.
  * The decode is in f32, one rounding an operation, in this order: level (less zero), times block_scale,
- * plus block_offset, times row_scale, times col_scale, plus sparse, plus low rank (sum over r ascending).
+ * plus block_offset, times row_scale, times col_scale, plus sparse, plus low rank (its sum over r ascending, from 0).
  * A part that is absent does no operation; row_scale and col_scale do not touch kept columns.
  * pb_encoded_decode is the oracle for every kernel.
  *
  * All memory of a matrix belongs to its arena. Sizes are counted from the bytes of the parts:
- * pb_encoded_parts lists them, and the same list is what is written to and read from files. */
+ * pb_encoded_parts lists them, and the same list is what is written to and read from files. Numbers and
+ * indices are aligned to their size; bits of a packed byte that hold no index are zero. */
 #ifndef PB_CORE_MODEL_ENCODED_H
 #define PB_CORE_MODEL_ENCODED_H
 
@@ -63,17 +64,22 @@ struct pb_scale {
 
 enum pb_post { PB_POST_NONE, PB_POST_LAYERNORM /* without weights, eps 1e-5 */ };
 
-/* The vector code: one index for `length` weights, into codebooks. */
+/* The vector code: one index for `length` weights, into codebooks; the value is the sum of its stages, in order.
+ * Coded column column_order[p] is at place p (itself without an order). A group is ceil(coded cols / n_groups)
+ * places, the last may be short; vectors along a row do not cross groups. Indices are in the order of
+ * (ceil(rows / length), coded cols) for vectors down the columns, else (rows, ceil(coded cols / length));
+ * centroid entries that fall outside the matrix are not used. */
+#define PB_MAX_STAGES 8
 struct pb_vector_code {
 	uint32_t length;        /* weights a vector */
 	bool along_rows;        /* true: a vector runs down a column (out features), else along a row */
 	uint32_t n_groups;      /* groups of columns, each with codebooks of its own */
-	uint32_t n_stages;      /* 1 + residual stages */
-	uint32_t *n_centroids;  /* [n_stages] */
-	enum pb_dtype dtype;    /* of the centroids */
+	uint32_t n_stages;      /* 1 + residual stages, at most PB_MAX_STAGES */
+	uint32_t *n_centroids;  /* [n_stages], 2..65536 */
+	enum pb_dtype dtype;    /* of the centroids: F32, F16, BF16 */
 	void **codebook;        /* [n_stages]: (n_groups, n_centroids, length) */
-	uint8_t **index;        /* [n_stages]: packed, ceil(log2(n_centroids)) bits, one run for the matrix */
-	uint32_t *column_order; /* (cols) permutation of the coded columns, or NULL */
+	uint8_t **index;        /* [n_stages]: packed, pb_index_bits(n_centroids) bits, one run for the matrix */
+	uint32_t *column_order; /* (coded cols) permutation of the coded columns, or NULL */
 };
 
 struct pb_encoded {
@@ -90,7 +96,7 @@ struct pb_encoded {
 	char levels_name[32];           /* NAMED */
 	unsigned n_levels;
 	enum pb_dtype levels_dtype;     /* TENSOR, ROW: F32, F16, BF16 */
-	void *levels;                   /* (n_levels) or (rows, n_levels) */
+	void *levels;                   /* (n_levels) or (rows, n_levels); NAMED: the table as F32, which is not a part */
 
 	struct pb_vector_code *vector;  /* VECTOR */
 
@@ -134,12 +140,32 @@ bool pb_width_for_levels(unsigned n_levels, enum pb_width *out);/* the narrowest
 uint64_t pb_packed_bytes(enum pb_width w, uint64_t n);          /* bytes of one run of n indices */
 void pb_pack(enum pb_width w, const uint8_t *codes, uint64_t n, uint8_t *packed);
 void pb_unpack(enum pb_width w, const uint8_t *packed, uint64_t first, uint64_t n, uint8_t *codes);
+/* Indices of a vector code: one run of fields of 1..16 bits, from bit 0 of byte 0 up. */
+unsigned pb_index_bits(uint32_t n_centroids);                   /* ceil(log2(n_centroids)), at least 1 */
+uint64_t pb_index_bytes(unsigned bits, uint64_t n);
+void pb_pack_index(unsigned bits, const uint32_t *index, uint64_t n, uint8_t *packed);
+void pb_unpack_index(unsigned bits, const uint8_t *packed, uint64_t first, uint64_t n, uint32_t *index);
 
 /* Filling in. Memory from the matrix's arena; values are rounded to the dtype; a value that is not finite, before or
  * after rounding, is PB_NUMERIC. */
+/* w: (rows, coded cols) */
 enum pb_status pb_encoded_set_dense(struct pb_encoded *m, const float *w, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
 /* codes: (rows, coded cols), one a byte */
 enum pb_status pb_encoded_set_codes(struct pb_encoded *m, enum pb_width w, const uint8_t *codes, struct pb_error *err) PB_MUST_CHECK;
+/* The fields of struct pb_vector_code before rounding and packing; all is copied. */
+struct pb_vector_values {
+	uint32_t length;
+	bool along_rows;
+	uint32_t n_groups, n_stages;
+	const uint32_t *n_centroids;            /* [n_stages] */
+	enum pb_dtype dtype;
+	const float *const *codebook;           /* [n_stages]: (n_groups, n_centroids, length) */
+	const uint32_t *const *index;           /* [n_stages]: pb_vector_count numbers each */
+	const uint32_t *column_order;           /* or NULL */
+};
+enum pb_status pb_encoded_set_vector(struct pb_encoded *m, const struct pb_vector_values *values, struct pb_error *err) PB_MUST_CHECK;
+/* Vectors of the matrix, for a length and a direction. */
+uint64_t pb_vector_count(const struct pb_encoded *m, uint32_t length, bool along_rows);
 /* name for NAMED (levels, n_levels, dtype unused), else levels as (n_levels) or (rows, n_levels) */
 enum pb_status pb_encoded_set_levels(struct pb_encoded *m, enum pb_levels_kind kind, const char *name, const float *levels,
 	unsigned n_levels, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
@@ -147,7 +173,7 @@ enum pb_status pb_scale_set_float(struct pb_encoded *m, struct pb_scale *s, cons
 /* 8-bit blockwise, of the values less their mean; nested_block is 256 by rule. */
 enum pb_status pb_scale_set_nested(struct pb_encoded *m, struct pb_scale *s, const float *values, uint64_t n, uint32_t nested_block, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_scale_set_zero(struct pb_encoded *m, struct pb_scale *s, const uint8_t *zeros, uint64_t n, enum pb_width width, struct pb_error *err) PB_MUST_CHECK;
-/* Number i as decoded (ZERO: the integer). Quantizers code with these, not with the values before rounding. */
+/* Number i as decoded (ZERO: the integer; ABSENT: NaN). Quantizers code with these, not with the values before rounding. */
 float pb_scale_at(const struct pb_scale *s, uint64_t i);
 enum pb_status pb_encoded_set_row_scale(struct pb_encoded *m, const float *values, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_encoded_set_col_scale(struct pb_encoded *m, const float *values, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
@@ -157,7 +183,8 @@ enum pb_status pb_encoded_keep_columns(struct pb_encoded *m, const uint32_t *col
 enum pb_status pb_encoded_set_sparse(struct pb_encoded *m, const uint32_t *start, const uint32_t *column, const float *value, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_encoded_set_low_rank(struct pb_encoded *m, const float *u, const float *v, uint32_t rank, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
 
-/* Every part has the size that its neighbours need, indices in range, columns ascending, numbers finite. */
+/* Every part has the size that its neighbours need, indices in range, columns ascending, numbers finite, padding zero:
+ * PB_NUMERIC for numbers, else PB_FORMAT. */
 enum pb_status pb_encoded_check(const struct pb_encoded *m, struct pb_error *err) PB_MUST_CHECK;
 
 /* Rows [first, first + n) into out (n, cols), f32. Thread-safe, no allocation. */

@@ -1,6 +1,7 @@
 #include "core/model/levels.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,20 @@ static unsigned dynamic_levels(float *out, unsigned bits, bool is_signed)
 	out[n++] = 1.0f;
 	qsort(out, n, sizeof *out, compare_floats);
 	return n;
+}
+
+static float dynamic8[PB_MAX_LEVELS];
+
+static void make_dynamic8(void)
+{
+	dynamic_levels(dynamic8, 8, true);
+}
+
+const float *pb_levels_dynamic8(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, make_dynamic8);
+	return dynamic8;
 }
 
 /* "PREFIX" followed by one digit in low..high and the end. */

@@ -24,6 +24,9 @@
 /* "integer" has as many levels as the width of the index: n is set to 256. */
 enum pb_status pb_levels_named(const char *name, float out[PB_MAX_LEVELS], unsigned *n, struct pb_error *err) PB_MUST_CHECK;
 
+/* The 256 levels of "dynamic:8", made once. */
+const float *pb_levels_dynamic8(void);
+
 /* Nearest of n levels. A tie takes the smaller level. */
 struct pb_level_search {
 	unsigned n;

@@ -22,7 +22,7 @@ size_t pb_dtype_bytes(enum pb_dtype dtype)
 
 const char *pb_dtype_name(enum pb_dtype dtype)
 {
-	return dtypes[dtype].name;
+	return (unsigned)dtype < PB_DTYPES ? dtypes[dtype].name : "unknown";
 }
 
 bool pb_dtype_parse(const char *name, enum pb_dtype *out)
@@ -113,9 +113,9 @@ float pb_float_at(enum pb_dtype dtype, const void *data, uint64_t i)
 
 void pb_float_read(enum pb_dtype dtype, const void *data, uint64_t first, uint64_t n, float *out)
 {
-	const unsigned char *p = (const unsigned char *)data + first * pb_dtype_bytes(dtype);
 	if (n == 0)
 		return;
+	const unsigned char *p = (const unsigned char *)data + first * pb_dtype_bytes(dtype);
 	switch (dtype) {
 	case PB_F32:
 		memcpy(out, p, n * sizeof *out);
