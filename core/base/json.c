@@ -1,0 +1,72 @@
+#include "core/base/json.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/memory.h"
+
+static void *alloc_bytes(size_t n)
+{
+	return pb_alloc(n, 1);
+}
+
+/* Before main, since it may not happen while another thread uses jansson. */
+__attribute__((constructor)) static void use_our_memory(void)
+{
+	json_set_alloc_funcs(alloc_bytes, pb_free);
+}
+
+enum pb_status pb_json_parse(json_t **out, const char *name, const char *data, size_t size, struct pb_error *err)
+{
+	json_error_t why;
+	json_t *value = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	if (value == NULL) {
+		if (json_error_code(&why) == json_error_out_of_memory)
+			return pb_out_of_memory(err, name);
+		/* The text may quote the input, with its line feeds. */
+		for (char *p = why.text; *p != '\0'; p++)
+			if ((unsigned char)*p < 0x20)
+				*p = ' ';
+		return pb_fail(err, PB_FORMAT, "%s:%d:%d: %s", name, why.line < 1 ? 1 : why.line, why.column < 1 ? 1 : why.column, why.text);
+	}
+	*out = value;
+	return PB_OK;
+}
+
+enum pb_status pb_json_read(json_t **out, const char *path, size_t limit, struct pb_error *err)
+{
+	char *data;
+	size_t size;
+	enum pb_status status = pb_file_read(path, limit, &data, &size, err);
+	if (status != PB_OK)
+		return status;
+	status = pb_json_parse(out, path, data, size, err);
+	pb_free(data);
+	return status;
+}
+
+json_t *pb_json_number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+char *pb_json_canonical(const json_t *value)
+{
+	return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+}
+
+char *pb_json_pretty(const json_t *value)
+{
+	char *text = json_dumps(value, JSON_SORT_KEYS | JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+	if (text == NULL)
+		return NULL;
+	size_t n = strlen(text);
+	char *longer = pb_realloc(text, n + 2, 1);
+	if (longer == NULL) {
+		pb_free(text);
+		return NULL;
+	}
+	memcpy(longer + n, "\n", 2);
+	return longer;
+}
