@@ -1,0 +1,70 @@
+/* Subcommands: each is one file that ends in one constant struct; main.c is their table. */
+#ifndef PB_HARNESS_CLI_CLI_H
+#define PB_HARNESS_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "core/base/memory.h"
+#include "core/base/status.h"
+#include "core/base/text.h"
+#include "harness/run/cell.h"
+#include "harness/run/progress.h"
+
+struct pb_flag {
+	const char *name;           /* "--name"; NULL ends the table */
+	char letter;                /* "-n"; 0: none */
+	const char *argument;       /* "N", "DIR"; NULL: a switch */
+	const char *help;
+};
+
+/* What every command shares, after parsing. */
+struct pb_cli {
+	struct pb_arena *arena;
+	const char *program;        /* whole command line, for records */
+	int verbosity;
+	bool quiet;
+	enum pb_when colour, progress;
+	unsigned threads;           /* 0: not given */
+	const char **folders;       /* --data, then PB_DATA */
+	const char **plugins;
+	size_t n_folders, n_plugins;
+	struct pb_data_path data;
+	const char **args;          /* positional */
+	size_t n_args;
+};
+
+struct pb_command {
+	const char *name, *arguments;   /* "run", "SWEEP.yaml" */
+	const char *summary;            /* one line */
+	const char *help;               /* paragraphs for --help */
+	const struct pb_flag *flags;
+	size_t least, most;             /* positional arguments */
+	bool hidden;
+	/* A flag of the command; value NULL for a switch. `state` is a cleared block of state_size bytes. */
+	enum pb_status (*set)(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err);
+	size_t state_size;
+	/* *code: the exit code when PB_OK; it is 0 before. */
+	enum pb_status (*run)(void *state, struct pb_cli *cli, int *code, struct pb_error *err);
+};
+
+extern const struct pb_command pb_cmd_run, pb_cmd_rows, pb_cmd_report, pb_cmd_eval, pb_cmd_quantize, pb_cmd_inspect, pb_cmd_tokenize, pb_cmd_logits,
+	pb_cmd_counters, pb_cmd_list, pb_cmd_help, pb_cmd_version, pb_cmd_doctor, pb_cmd_worker;
+extern const struct pb_command *const pb_commands[];
+extern const size_t pb_n_commands;
+
+void pb_overview(struct pb_text *out);       /* all commands, one line each */
+void pb_command_help(const struct pb_command *command, struct pb_text *out);
+
+/* Output to stdout, checked: a full disk or a closed pipe is an error. */
+enum pb_status pb_print(const struct pb_text *text, struct pb_error *err) PB_MUST_CHECK;
+
+/* Numbers of flags. */
+enum pb_status pb_cli_count(const char *flag, const char *value, uint64_t low, uint64_t high, uint64_t *out, struct pb_error *err) PB_MUST_CHECK;
+
+/* A model argument with its tokenizer flag; looked for as given and in the data folders. */
+enum pb_status pb_cli_model(struct pb_cli *cli, const char *name, const char *tokenizer, struct pb_sweep_model *out, struct pb_error *err) PB_MUST_CHECK;
+
+/* A pool of --threads threads (default: all processors). */
+enum pb_status pb_cli_pool(const struct pb_cli *cli, struct pb_pool **pool, struct pb_error *err) PB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,187 @@
+/* paretobench list, help: what there is, and what its options are. */
+#include <stdio.h>
+#include <string.h>
+#include "harness/cli/cli.h"
+
+static const char *const lists[] = { "quantizers", "backends", "tasks", "protocols" };
+#define N_LISTS (sizeof(lists) / sizeof(lists[0]))
+
+static enum pb_status list_quantizers(struct pb_text *t, struct pb_error *err)
+{
+	for (size_t i = 0; i < pb_quantizer_count(); i++) {
+		const struct pb_quantizer *q = pb_quantizer_at(i);
+		enum pb_status st = pb_quantizer_check(q, err);
+
+		if (st)
+			return st;
+		pb_text_printf(t, "%-16s %-32s %s\n", q->name, q->title, q->source);
+	}
+	return PB_OK;
+}
+
+static enum pb_status list_backends(struct pb_text *t, struct pb_error *err)
+{
+	for (size_t i = 0; i < pb_n_backends; i++) {
+		enum pb_status st = pb_backend_check(pb_backends[i], err);
+
+		if (st)
+			return st;
+		pb_text_printf(t, "%-16s %s\n", pb_backends[i]->name, pb_backends[i]->title);
+	}
+	return PB_OK;
+}
+
+static enum pb_status list_tasks(struct pb_cli *cli, struct pb_text *t, struct pb_error *err)
+{
+	const char **names = NULL;
+	size_t n = 0;
+	enum pb_status st = pb_task_names(cli->arena, &names, &n, err);
+
+	for (size_t i = 0; !st && i < n; i++) {
+		struct pb_task *task = NULL;
+
+		st = pb_task_open(&task, names[i], NULL, 0, err);
+		if (!st)
+			pb_text_printf(t, "%-16s %-12s %s\n", task->name, task->protocol, task->title ? task->title : "");
+		pb_task_close(task);
+	}
+	return st;
+}
+
+static void list_protocols(struct pb_text *t)
+{
+	for (size_t i = 0; i < pb_n_protocols; i++)
+		pb_text_printf(t, "%-16s %s\n", pb_protocols[i].id, pb_protocols[i].help);
+}
+
+static enum pb_status add_list(struct pb_cli *cli, const char *what, struct pb_text *t, struct pb_error *err)
+{
+	if (strcmp(what, "quantizers") == 0)
+		return list_quantizers(t, err);
+	if (strcmp(what, "backends") == 0)
+		return list_backends(t, err);
+	if (strcmp(what, "tasks") == 0)
+		return list_tasks(cli, t, err);
+	list_protocols(t);
+	return PB_OK;
+}
+
+static enum pb_status list_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct pb_text t = {0};
+	enum pb_status st = PB_OK;
+	bool known = cli->n_args == 0;
+
+	(void)state;
+	(void)code;
+	for (size_t i = 0; !st && i < N_LISTS; i++) {
+		if (cli->n_args && strcmp(cli->args[0], lists[i]) != 0)
+			continue;
+		known = true;
+		if (cli->n_args == 0)
+			pb_text_printf(&t, "%s%s\n", i ? "\n" : "", lists[i]);
+		st = add_list(cli, lists[i], &t, err);
+	}
+	if (!known) {
+		const char *near = pb_nearest(cli->args[0], lists, N_LISTS);
+
+		st = pb_fail(err, PB_USAGE, "list %s: choose one of quantizers, backends, tasks, protocols%s%s%s", cli->args[0], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	}
+	if (!st)
+		st = pb_print(&t, err);
+	pb_text_free(&t);
+	return st;
+}
+
+const struct pb_command pb_cmd_list = {
+	.name = "list",
+	.arguments = "[quantizers|backends|tasks|protocols]",
+	.summary = "quantizers, backends, tasks and protocols",
+	.help = "Lists what there is, plugins of --plugin included. Each plugin is checked on the way.",
+	.least = 0,
+	.most = 1,
+	.run = list_run,
+};
+
+static enum pb_status help_quantizer(const struct pb_quantizer *q, const char *option, struct pb_text *t, struct pb_error *err)
+{
+	size_t before;
+
+	if (!option) {
+		pb_text_printf(t, "%s: %s (quantizer, %s)\n\n%s\n", q->name, q->title, q->source, q->help);
+		if (!q->options || !q->options[0].name)
+			return PB_OK;
+		pb_text_string(t, "\noptions, as NAME:opt=value,opt=value\n");
+	}
+	before = t->length;
+	if (q->options)
+		pb_options_help(q->options, option, t);
+	if (option && t->length == before)
+		return pb_fail(err, PB_USAGE, "help: %s has no option '%s'", q->name, option);
+	return PB_OK;
+}
+
+static enum pb_status help_name(struct pb_cli *cli, const char *name, struct pb_text *t, struct pb_error *err)
+{
+	size_t n = strcspn(name, ".");
+	const char *option = name[n] ? name + n + 1 : NULL;
+	const char *plain = pb_arena_strndup(cli->arena, name, n);
+	const struct pb_quantizer *q;
+	const struct pb_backend *b;
+	struct pb_task *task = NULL;
+	struct pb_error why = {0};
+
+	if (!plain)
+		return pb_out_of_memory(err, "help");
+	for (size_t i = 0; i < pb_n_commands; i++)
+		if (strcmp(pb_commands[i]->name, name) == 0) {
+			pb_command_help(pb_commands[i], t);
+			return PB_OK;
+		}
+	if ((q = pb_quantizer_find(plain, &why)))
+		return help_quantizer(q, option, t, err);
+	if ((b = pb_backend_find(plain, NULL))) {
+		pb_text_printf(t, "%s: %s (backend)\n\n%s\n", b->name, b->title, b->help);
+		if (b->options)
+			pb_options_help(b->options, option, t);
+		return PB_OK;
+	}
+	for (size_t i = 0; i < pb_n_protocols; i++)
+		if (strcmp(pb_protocols[i].id, name) == 0) {
+			pb_text_printf(t, "%s (protocol)\n\n%s\n", name, pb_protocols[i].help);
+			return PB_OK;
+		}
+	if (pb_task_open(&task, name, NULL, 0, NULL) == PB_OK) {
+		pb_text_printf(t, "%s: %s (task)\n\nprotocol %s; defined in %s\n%s\n", task->name, task->title ? task->title : "", task->protocol, task->file, task->source ? task->source : "");
+		pb_task_close(task);
+		return PB_OK;
+	}
+	return pb_fail(err, PB_USAGE, "help: no command, quantizer, backend, task or protocol is called '%s'\nsee 'paretobench list'", name);
+}
+
+static enum pb_status help_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct pb_text t = {0};
+	enum pb_status st = PB_OK;
+
+	(void)state;
+	(void)code;
+	if (cli->n_args == 0)
+		pb_overview(&t);
+	for (size_t i = 0; !st && i < cli->n_args; i++)
+		st = help_name(cli, cli->args[i], &t, err);
+	if (!st)
+		st = pb_print(&t, err);
+	pb_text_free(&t);
+	return st;
+}
+
+const struct pb_command pb_cmd_help = {
+	.name = "help",
+	.arguments = "[NAME[.OPTION]]",
+	.summary = "explain a command, quantizer, option, backend, task or protocol",
+	.help = "Explains a command, a quantizer with its options, one option (NAME.OPTION), a backend, a task or a protocol.",
+	.least = 0,
+	.most = 100,
+	.run = help_run,
+};

@@ -1,0 +1,166 @@
+/* paretobench logits: what the model says after some tokens. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "harness/cli/cli.h"
+
+struct logits_state {
+	const char *ids, *quantizer, *backend, *tokenizer;
+	bool last;
+};
+
+static const struct pb_flag flags[] = {
+	{ "ids", 'i', "1,2,3", "token ids, BOS included" },
+	{ "last", 0, NULL, "only after the last token" },
+	{ "quantizer", 'q', "NAME[:opt=value,...]", "quantize first (default: identity)" },
+	{ "backend", 'b', "NAME", "default: reference" },
+	{ "tokenizer", 0, "FILE", "checked against the model's vocabulary" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static enum pb_status logits_set(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err)
+{
+	struct logits_state *s = state;
+
+	(void)cli;
+	(void)err;
+	if (strcmp(name, "ids") == 0)
+		s->ids = value;
+	else if (strcmp(name, "last") == 0)
+		s->last = true;
+	else if (strcmp(name, "quantizer") == 0)
+		s->quantizer = value;
+	else if (strcmp(name, "backend") == 0)
+		s->backend = value;
+	else
+		s->tokenizer = value;
+	return PB_OK;
+}
+
+static enum pb_status parse_ids(struct pb_cli *cli, const char *text, const struct pb_model *model, int32_t **ids, uint32_t *n, struct pb_error *err)
+{
+	int32_t *list = pb_arena_alloc(cli->arena, strlen(text) / 2 + 1, sizeof(*list));
+	char word[32];
+	int64_t id;
+
+	if (!list)
+		return pb_out_of_memory(err, "ids");
+	*n = 0;
+	for (const char *p = text; *p;) {
+		size_t length = strcspn(p, ",");
+
+		snprintf(word, sizeof(word), "%.*s", (int)(length < sizeof(word) ? length : sizeof(word) - 1), p);
+		if (!pb_parse_int64(word, &id) || id < 0 || id >= model->config.n_vocab)
+			return pb_fail(err, PB_USAGE, "--ids: '%s' is not an id from 0 to %u", word, model->config.n_vocab - 1);
+		list[(*n)++] = (int32_t)id;
+		p += length + (p[length] == ',');
+	}
+	if (*n == 0 || *n > model->config.context)
+		return pb_fail(err, PB_USAGE, "--ids: from 1 to %u ids", model->config.context);
+	*ids = list;
+	return PB_OK;
+}
+
+static void format_logits(struct pb_text *t, const int32_t *ids, uint32_t n, bool last, const float *logits, uint32_t n_vocab)
+{
+	pb_text_string(t, "{\"ids\": [");
+	for (uint32_t i = 0; i < n; i++)
+		pb_text_printf(t, i ? ", %d" : "%d", ids[i]);
+	pb_text_string(t, last ? "], \"logits\": [" : "], \"logits\": [\n");
+	for (uint32_t i = 0; i < (last ? 1 : n); i++) {
+		if (!last)
+			pb_text_string(t, i ? ",\n[" : "[");
+		for (uint32_t k = 0; k < n_vocab; k++)
+			pb_text_printf(t, k ? ", %.9g" : "%.9g", (double)logits[(size_t)i * n_vocab + k]);
+		if (!last)
+			pb_text_string(t, "]");
+	}
+	pb_text_string(t, "]}\n");
+}
+
+static enum pb_status compute(struct logits_state *s, struct pb_cli *cli, struct pb_model *model, struct pb_pool *pool, struct pb_error *err)
+{
+	const struct pb_backend *backend = pb_backend_find(s->backend ? s->backend : "reference", err);
+	struct pb_session *session = NULL;
+	struct pb_text t = {0};
+	int32_t *ids = NULL;
+	uint32_t n = 0;
+	void *options;
+	float *logits;
+	enum pb_status st;
+
+	if (!backend)
+		return PB_USAGE;
+	if ((st = parse_ids(cli, s->ids, model, &ids, &n, err)))
+		return st;
+	options = pb_arena_alloc(cli->arena, 1, backend->options_size ? backend->options_size : 1);
+	logits = pb_arena_alloc(cli->arena, (size_t)(s->last ? 1 : n) * model->config.n_vocab, sizeof(float));
+	if (!options || !logits)
+		return pb_out_of_memory(err, "logits");
+	if (backend->options)
+		pb_options_default(backend->options, options);
+	st = backend->open(&session, model, options, pool, err);
+	if (st)
+		return st;
+	st = backend->logits(session, ids, n, !s->last, logits, err);
+	backend->close(session);
+	if (!st && pb_count_not_finite(logits, (size_t)(s->last ? 1 : n) * model->config.n_vocab))
+		st = pb_fail(err, PB_NUMERIC, "%s: logits are not finite", model->name);
+	if (!st) {
+		format_logits(&t, ids, n, s->last, logits, model->config.n_vocab);
+		st = pb_print(&t, err);
+	}
+	pb_text_free(&t);
+	return st;
+}
+
+static enum pb_status logits_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct logits_state *s = state;
+	struct pb_quantizer_use use = {0};
+	struct pb_sweep_model spec;
+	struct pb_model *model = NULL;
+	struct pb_pool *pool = NULL;
+	enum pb_status st;
+
+	(void)code;
+	if (!s->ids)
+		return pb_fail(err, PB_USAGE, "logits: --ids is missing");
+	st = pb_cli_model(cli, cli->args[0], s->tokenizer, &spec, err);
+	if (!st)
+		st = pb_model_open(&model, spec.path, err);
+	if (!st)
+		st = pb_model_check_finite(model, err);
+	if (!st && s->tokenizer) {
+		struct pb_tokenizer *tokenizer = NULL;
+
+		st = pb_tokenizer_open(&tokenizer, spec.tokenizer, model->config.n_vocab, err);
+		pb_tokenizer_free(tokenizer);
+	}
+	if (!st)
+		st = pb_cli_pool(cli, &pool, err);
+	if (!st && s->quantizer) {
+		st = pb_quantizer_use_parse(&use, s->quantizer, err);
+		if (!st)
+			st = pb_quantize_model(model, &use, 0, pool, err);
+		pb_quantizer_use_free(&use);
+	}
+	if (!st)
+		st = compute(s, cli, model, pool, err);
+	pb_pool_free(pool);
+	pb_model_close(model);
+	return st;
+}
+
+const struct pb_command pb_cmd_logits = {
+	.name = "logits",
+	.arguments = "MODEL",
+	.summary = "logits after given tokens, as JSON",
+	.help = "Prints the logits after each token of --ids (or after the last) as JSON, nine significant digits.",
+	.flags = flags,
+	.least = 1,
+	.most = 1,
+	.set = logits_set,
+	.state_size = sizeof(struct logits_state),
+	.run = logits_run,
+};

@@ -1,0 +1,149 @@
+/* paretobench quantize: a quantized model as a folder that eval, run and inspect read. */
+#include <stdio.h>
+#include <string.h>
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/base/version.h"
+#include "harness/cli/cli.h"
+
+struct quantize_state {
+	const char *quantizer, *folder, *tokenizer;
+	uint64_t seed;
+};
+
+static const struct pb_flag flags[] = {
+	{ "quantizer", 'q', "NAME[:opt=value,...]", "the method; 'paretobench list quantizers' shows them" },
+	{ "output", 'o', "DIR", "folder to write" },
+	{ "tokenizer", 0, "FILE", "copied into DIR (default: the one beside the model, when there is one)" },
+	{ "seed", 0, "N", "for methods that draw random numbers (default: 0)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static enum pb_status quantize_set(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err)
+{
+	struct quantize_state *s = state;
+
+	(void)cli;
+	if (strcmp(name, "quantizer") == 0)
+		s->quantizer = value;
+	else if (strcmp(name, "output") == 0)
+		s->folder = value;
+	else if (strcmp(name, "tokenizer") == 0)
+		s->tokenizer = value;
+	else if (strcmp(name, "seed") == 0)
+		return pb_cli_count(name, value, 0, INT64_MAX, &s->seed, err);
+	return PB_OK;
+}
+
+/* tokenizer.model or tokenizer.bin, by what the file is, so that it is found beside the model. */
+static enum pb_status copy_tokenizer(const struct pb_model *model, const char *given, const char *folder, struct pb_error *err)
+{
+	struct pb_tokenizer *t = NULL;
+	char *from = NULL, *to = NULL, *bytes = NULL;
+	size_t size = 0;
+	enum pb_status st = PB_OK;
+
+	if (!given && pb_model_find_tokenizer(model, &from, NULL))
+		return PB_OK;
+	if (given)
+		from = pb_strdup(given);
+	if (!from)
+		return pb_out_of_memory(err, "a path");
+	st = pb_tokenizer_open(&t, from, model->config.n_vocab, err);
+	if (!st && !(to = pb_path_join(folder, strcmp(pb_tokenizer_format(t), "llama2.c") == 0 ? "tokenizer.bin" : "tokenizer.model")))
+		st = pb_out_of_memory(err, "a path");
+	if (!st)
+		st = pb_file_read(from, 1u << 30, &bytes, &size, err);
+	if (!st)
+		st = pb_file_write(to, bytes, size, err);
+	pb_tokenizer_free(t);
+	pb_free(bytes);
+	pb_free(from);
+	pb_free(to);
+	return st;
+}
+
+static json_t *describe(const struct pb_quantizer_use *use, uint64_t seed)
+{
+	json_t *options = use->quantizer->options ? pb_options_json(use->quantizer->options, use->options) : json_object();
+
+	return json_pack("{s:s, s:i, s:o, s:I, s:s}", "quantizer", use->quantizer->name, "quantizer_version", (int)use->quantizer->version, "options", options,
+		"seed", (json_int_t)seed, "version", pb_version());
+}
+
+static enum pb_status write_model(struct quantize_state *s, struct pb_model *model, const struct pb_quantizer_use *use, const char *tokenizer, struct pb_error *err)
+{
+	json_t *about = describe(use, s->seed);
+	enum pb_status st = about ? pb_model_write(model, s->folder, about, err) : pb_out_of_memory(err, "a description");
+
+	json_decref(about);
+	return st ? st : copy_tokenizer(model, tokenizer, s->folder, err);
+}
+
+static enum pb_status print_size(const struct pb_model *model, const char *folder, struct pb_error *err)
+{
+	struct pb_size size = pb_model_size(model);
+	char weight[32], whole[32];
+	struct pb_text t = {0};
+	enum pb_status st;
+
+	pb_format_size(weight, (double)size.weight_bytes);
+	pb_format_size(whole, (double)size.model_bytes);
+	pb_text_printf(&t, "%s: weights %s (%llu bytes, %.4f effective bits), model %s (%llu bytes)\n", folder, weight, (unsigned long long)size.weight_bytes,
+		size.effective_bits, whole, (unsigned long long)size.model_bytes);
+	st = pb_print(&t, err);
+	pb_text_free(&t);
+	return st;
+}
+
+static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct quantize_state *s = state;
+	struct pb_quantizer_use use = {0};
+	struct pb_sweep_model spec;
+	struct pb_model *model = NULL;
+	struct pb_pool *pool = NULL;
+	enum pb_status st;
+
+	(void)code;
+	if (!s->quantizer || !s->folder)
+		return pb_fail(err, PB_USAGE, "quantize: %s is missing", s->quantizer ? "-o DIR" : "-q NAME");
+	st = pb_quantizer_use_parse(&use, s->quantizer, err);
+	if (!st)
+		st = pb_cli_model(cli, cli->args[0], s->tokenizer, &spec, err);
+	/* The folder first: hours of work must not end in "cannot write". */
+	if (!st)
+		st = pb_folder_make(s->folder, err);
+	if (!st)
+		st = pb_model_open(&model, spec.path, err);
+	if (!st)
+		st = pb_model_check_finite(model, err);
+	if (!st)
+		st = pb_cli_pool(cli, &pool, err);
+	if (!st && model->quantization)
+		st = pb_fail(err, PB_UNSUPPORTED, "%s: is quantized already", spec.path);
+	if (!st)
+		st = pb_quantize_model(model, &use, (int64_t)s->seed, pool, err);
+	if (!st)
+		st = write_model(s, model, &use, spec.tokenizer, err);
+	if (!st)
+		st = print_size(model, s->folder, err);
+	pb_pool_free(pool);
+	pb_model_close(model);
+	pb_quantizer_use_free(&use);
+	return st;
+}
+
+const struct pb_command pb_cmd_quantize = {
+	.name = "quantize",
+	.arguments = "MODEL",
+	.summary = "write a quantized model",
+	.help = "Quantizes every linear weight of MODEL and writes DIR/model.safetensors, DIR/paretobench.json and the\n"
+		"tokenizer. What `inspect --ledger` lists is what the file holds, byte for byte.",
+	.flags = flags,
+	.least = 1,
+	.most = 1,
+	.set = quantize_set,
+	.state_size = sizeof(struct quantize_state),
+	.run = quantize_run,
+};

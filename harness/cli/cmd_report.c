@@ -1,0 +1,97 @@
+/* paretobench report: pages, figures and tables from records. */
+#include <stdio.h>
+#include <string.h>
+#include "harness/cli/cli.h"
+#include "harness/cli/records.h"
+#include "reports/report.h"
+
+struct report_state {
+	const char *folder;
+};
+
+static const struct pb_flag flags[] = {
+	{ "output", 'o', "DIR", "where to (default: the folder of the first run)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static enum pb_status report_set(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err)
+{
+	(void)cli;
+	(void)name;
+	(void)err;
+	((struct report_state *)state)->folder = value;
+	return PB_OK;
+}
+
+/* The facts of one record, in the order of the page. */
+static enum pb_status read_facts(struct pb_cli *cli, const char *folder, struct pb_fact *facts, size_t *n, struct pb_error *err)
+{
+	static const char *const keys[] = { "name", "created_utc", "version", "command", "machine", "libraries", "sweep" };
+	struct pb_store *store = NULL;
+	enum pb_status st = pb_store_open(&store, folder, false, err);
+
+	for (size_t i = 0; !st && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const char *value = "";
+
+		st = pb_store_get(store, cli->arena, keys[i], &value, err);
+		if (!st && value[0])
+			facts[(*n)++] = (struct pb_fact){ keys[i], value };
+	}
+	pb_store_close(store);
+	return st;
+}
+
+static const char *fact(const struct pb_fact *facts, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(facts[i].name, name) == 0)
+			return facts[i].value;
+	return "";
+}
+
+static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct report_state *s = state;
+	struct pb_fact *facts = pb_arena_alloc(cli->arena, 8 * cli->n_args, sizeof(*facts));
+	struct pb_report_input input = {0};
+	struct pb_rows rows;
+	size_t n_facts = 0;
+	char *page = NULL;
+	struct pb_text line = {0};
+	enum pb_status st = facts ? PB_OK : pb_out_of_memory(err, "the report");
+
+	(void)code;
+	pb_rows_init(&rows);
+	if (!st)
+		st = pb_records_read(cli->args, cli->n_args, &rows, err);
+	for (size_t i = 0; !st && i < cli->n_args; i++)
+		st = read_facts(cli, cli->args[i], facts, &n_facts, err);
+	if (!st) {
+		input = (struct pb_report_input){ .title = fact(facts, n_facts, "name"), .rows = &rows, .facts = facts, .n_facts = n_facts,
+			.created_utc = fact(facts, n_facts, "created_utc") };
+		st = pb_report_write(&input, s->folder ? s->folder : cli->args[0], &page, err);
+	}
+	if (!st) {
+		pb_text_printf(&line, "%s\n", page);
+		st = pb_print(&line, err);
+	}
+	pb_text_free(&line);
+	pb_free(page);
+	pb_rows_free(&rows);
+	return st;
+}
+
+const struct pb_command pb_cmd_report = {
+	.name = "report",
+	.arguments = "DIR...",
+	.summary = "write report.html, report.pdf, report.md, tables and figures",
+	.help = "Makes pages from the rows of one or more runs: size-quality fronts with 95 % intervals, the tables behind\n"
+		"them, what failed and why, and where it all comes from. Prints the path of report.html. The same rows give\n"
+		"the same bytes.",
+	.flags = flags,
+	.least = 1,
+	.most = 1000,
+	.set = report_set,
+	.state_size = sizeof(struct report_state),
+	.run = report_run,
+};

@@ -1,0 +1,159 @@
+/* paretobench run: a sweep into the record of a run. */
+#include <stdio.h>
+#include <string.h>
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "harness/cli/cli.h"
+#include "harness/run/runner.h"
+
+#define MAX_FILTERS 32
+
+struct run_state {
+	const char *folder;
+	uint64_t jobs;
+	bool dry;
+	struct pb_filter filters[MAX_FILTERS];
+	size_t n_filters;
+};
+
+static const struct pb_flag flags[] = {
+	{ "output", 'o', "DIR", "folder of the record (default: out/NAME of the sweep)" },
+	{ "jobs", 'j', "N", "cells at the same time (default: processors / threads)" },
+	{ "only", 0, "KEY=VALUE", "only cells whose model, quantizer, label, backend or seed is VALUE; may be repeated" },
+	{ "dry-run", 'n', NULL, "print the cells, their sizes and the estimated cost; do nothing" },
+	{ "resume", 0, NULL, "go on where DIR/results.db stops (this is what run always does)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static enum pb_status run_set(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err)
+{
+	struct run_state *s = state;
+
+	if (strcmp(name, "output") == 0) {
+		s->folder = value;
+	} else if (strcmp(name, "jobs") == 0) {
+		return pb_cli_count(name, value, 1, 1024, &s->jobs, err);
+	} else if (strcmp(name, "dry-run") == 0) {
+		s->dry = true;
+	} else if (strcmp(name, "only") == 0) {
+		const char *equals = strchr(value, '=');
+		struct pb_filter *f = &s->filters[s->n_filters];
+
+		if (!equals || s->n_filters == MAX_FILTERS)
+			return pb_fail(err, PB_USAGE, equals ? "--only: more than 32 of them" : "--only %s: write KEY=VALUE", value);
+		f->key = pb_arena_strndup(cli->arena, value, (size_t)(equals - value));
+		f->value = equals + 1;
+		if (!f->key)
+			return pb_out_of_memory(err, "the command line");
+		s->n_filters++;
+	}
+	return PB_OK;
+}
+
+/* One core does about so many multiply-adds a second on packed batches; only the dry run's guess rests on it. */
+#define GUESSED_RATE 2e9
+
+static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, struct pb_error *err)
+{
+	struct pb_text t = {0};
+	double cost = 0, bits;
+	char weight[32], model[32], duration[32];
+	enum pb_status st;
+
+	pb_text_printf(&t, "%4s  %-32s %-16s %-10s %11s %11s %6s  %s\n", "cell", "quantizer", "model", "backend", "weights", "model", "cost", "");
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct pb_planned_cell *c = &plan->cells[i];
+
+		if (c->problem) {
+			pb_text_printf(&t, "%4zu  %-32s %-16s %-10s cannot run: %s\n", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, c->why);
+			continue;
+		}
+		pb_format_size(weight, (double)c->cell.weight_bytes);
+		pb_format_size(model, (double)c->cell.model_bytes);
+		bits = c->cell.cost / GUESSED_RATE;
+		pb_format_duration(duration, bits);
+		pb_text_printf(&t, "%4zu  %-32s %-16s %-10s %11s %11s %6s  %.12s\n", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, weight, model, duration, c->cell.key);
+		cost += c->cell.cost;
+	}
+	pb_format_duration(duration, cost / GUESSED_RATE / jobs);
+	pb_text_printf(&t, "%zu cells, about %s with %u jobs (a guess from parameters and text, at %.0f GFLOP/s a job)\n", plan->n, duration, jobs, 2 * GUESSED_RATE / 1e9);
+	st = pb_print(&t, err);
+	pb_text_free(&t);
+	return st;
+}
+
+static void print_summary(const struct pb_cli *cli, const struct pb_run_summary *s, const char *sweep, const char *folder)
+{
+	char duration[32];
+
+	if (cli->quiet && !s->interrupted)
+		return;
+	pb_format_duration(duration, s->seconds);
+	fprintf(stderr, "done      %zu cells%s\n", s->ok + s->kept, s->kept ? "" : "");
+	if (s->kept)
+		fprintf(stderr, "          %zu of them from an earlier run\n", s->kept);
+	fprintf(stderr, "failed    %zu\nskipped   %zu\ntime      %s\nrecord    %s/results.db\n", s->failed, s->skipped, duration, folder);
+	if (s->interrupted)
+		fprintf(stderr, "interrupted; what is finished is saved. To go on:\n  paretobench run %s -o %s\n", sweep, folder);
+	else
+		fprintf(stderr, "report:   paretobench report %s\n", folder);
+}
+
+static enum pb_status run_sweep(struct run_state *s, struct pb_cli *cli, const struct pb_sweep *sweep, int *code, struct pb_error *err)
+{
+	struct pb_plan plan;
+	struct pb_run_summary summary;
+	unsigned processors = pb_cpu_count(), threads = cli->threads ? cli->threads : 1;
+	struct pb_run_options options = { .folder = s->folder, .command = cli->program, .threads = threads, .plugins = cli->plugins, .n_plugins = cli->n_plugins,
+		.data = &cli->data, .progress = cli->progress, .colour = cli->colour, .quiet = cli->quiet, .partial = s->n_filters > 0 };
+	enum pb_status st = pb_plan_make(&plan, sweep, s->filters, s->n_filters, &cli->data, err);
+
+	if (st)
+		return st;
+	options.jobs = s->jobs ? (unsigned)s->jobs : processors > threads ? processors / threads : 1;
+	if (options.jobs > plan.n)
+		options.jobs = (unsigned)plan.n;
+	/* Few cells and many processors: the rest goes into threads. */
+	if (!cli->threads && processors / options.jobs > 1)
+		options.threads = processors / options.jobs;
+	if (!options.folder && !(options.folder = pb_arena_printf(cli->arena, "out/%s", sweep->name)))
+		st = pb_out_of_memory(err, "a path");
+	if (!st && s->dry) {
+		st = print_plan(&plan, options.jobs, err);
+	} else if (!st) {
+		st = pb_run_plan(sweep, &plan, &options, &summary, err);
+		if (!st) {
+			print_summary(cli, &summary, cli->args[0], options.folder);
+			*code = summary.interrupted ? 130 : summary.failed ? 1 : 0;
+		}
+	}
+	pb_plan_free(&plan);
+	return st;
+}
+
+static enum pb_status run_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct pb_sweep *sweep = NULL;
+	enum pb_status st = pb_sweep_read(&sweep, cli->args[0], &cli->data, err);
+
+	if (st)
+		return st;
+	st = run_sweep(state, cli, sweep, code, err);
+	pb_sweep_free(sweep);
+	return st;
+}
+
+const struct pb_command pb_cmd_run = {
+	.name = "run",
+	.arguments = "SWEEP.yaml",
+	.summary = "run or resume a sweep",
+	.help = "Runs every cell of the sweep (model x quantizer setting x backend x seed) on its tasks, in worker\n"
+		"processes, and keeps rows and per-item log-likelihoods in DIR/results.db, one transaction a cell.\n"
+		"Cells that are there already are not run again; failed ones are tried again.",
+	.flags = flags,
+	.least = 1,
+	.most = 1,
+	.set = run_set,
+	.state_size = sizeof(struct run_state),
+	.run = run_run,
+};

@@ -1,0 +1,610 @@
+#include "harness/run/cell.h"
+
+#include <math.h>
+#include <string.h>
+#include "core/base/clock.h"
+#include "core/base/json.h"
+#include "core/base/version.h"
+#include "harness/run/machine.h"
+
+/* A task with its data, opened once. */
+struct open_task {
+	struct open_task *next;
+	struct pb_task *task;
+	struct pb_task_data *data;
+	struct pb_task_requests *requests;      /* for `tokenizer` and `context` */
+	char tokenizer[PB_HASH_HEX];
+	uint32_t context;
+};
+
+struct pb_workspace {
+	struct pb_arena *arena;
+	struct pb_pool *pool;
+	struct pb_data_path data;
+	char *model_path, *tokenizer_path;
+	struct pb_model *model;
+	struct pb_tokenizer *tokenizer;
+	struct open_task *tasks;
+};
+
+enum pb_status pb_workspace_new(struct pb_workspace **out, struct pb_pool *pool, const struct pb_data_path *data, struct pb_error *err)
+{
+	struct pb_workspace *w = pb_alloc_zero(1, sizeof(*w));
+
+	if (w)
+		w->arena = pb_arena_new();
+	if (!w || !w->arena) {
+		pb_free(w);
+		return pb_out_of_memory(err, "the workspace");
+	}
+	w->pool = pool;
+	w->data = *data;
+	*out = w;
+	return PB_OK;
+}
+
+static void close_model(struct pb_workspace *w)
+{
+	pb_model_close(w->model);
+	w->model = NULL;
+	pb_free(w->model_path);
+	w->model_path = NULL;
+}
+
+static void close_tokenizer(struct pb_workspace *w)
+{
+	pb_tokenizer_free(w->tokenizer);
+	w->tokenizer = NULL;
+	pb_free(w->tokenizer_path);
+	w->tokenizer_path = NULL;
+}
+
+void pb_workspace_free(struct pb_workspace *w)
+{
+	if (!w)
+		return;
+	while (w->tasks) {
+		struct open_task *t = w->tasks;
+
+		w->tasks = t->next;
+		pb_task_requests_free(t->requests);
+		pb_task_data_free(t->data);
+		pb_task_close(t->task);
+		pb_free(t);
+	}
+	close_tokenizer(w);
+	close_model(w);
+	pb_arena_free(w->arena);
+	pb_free(w);
+}
+
+enum pb_status pb_workspace_model(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_model **model, struct pb_error *err)
+{
+	enum pb_status st;
+
+	if (w->model && strcmp(w->model_path, spec->path) == 0) {
+		*model = w->model;
+		return PB_OK;
+	}
+	close_model(w);
+	w->model_path = pb_strdup(spec->path);
+	if (!w->model_path)
+		return pb_out_of_memory(err, "a path");
+	st = pb_model_open(&w->model, spec->path, err);
+	if (!st)
+		st = pb_model_check_finite(w->model, err);
+	if (st) {
+		close_model(w);
+		return st;
+	}
+	*model = w->model;
+	return PB_OK;
+}
+
+enum pb_status pb_workspace_tokenizer(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_tokenizer **tokenizer, struct pb_error *err)
+{
+	struct pb_model *model = NULL;
+	char *path = NULL;
+	enum pb_status st = pb_workspace_model(w, spec, &model, err);
+
+	if (st)
+		return st;
+	if (spec->tokenizer) {
+		path = pb_strdup(spec->tokenizer);
+		if (!path)
+			return pb_out_of_memory(err, "a path");
+	} else if ((st = pb_model_find_tokenizer(model, &path, err))) {
+		return st;
+	}
+	if (w->tokenizer && strcmp(w->tokenizer_path, path) == 0 && pb_tokenizer_size(w->tokenizer) == model->config.n_vocab) {
+		pb_free(path);
+		*tokenizer = w->tokenizer;
+		return PB_OK;
+	}
+	close_tokenizer(w);
+	w->tokenizer_path = path;
+	st = pb_tokenizer_open(&w->tokenizer, path, model->config.n_vocab, err);
+	if (st)
+		close_tokenizer(w);
+	else
+		*tokenizer = w->tokenizer;
+	return st;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The task with its data. */
+static enum pb_status open_task(struct pb_workspace *w, const struct pb_sweep_task *spec, struct open_task **out, struct pb_error *err)
+{
+	struct open_task *t;
+	struct pb_task *task = NULL;
+	enum pb_status st = pb_task_open(&task, spec->name, spec->protocol, spec->limit, err);
+
+	if (st)
+		return st;
+	for (t = w->tasks; t; t = t->next)
+		if (same_text(t->task->hash, task->hash) && same_text(t->task->name, task->name)) {
+			pb_task_close(task);
+			*out = t;
+			return PB_OK;
+		}
+	t = pb_alloc_zero(1, sizeof(*t));
+	if (!t) {
+		pb_task_close(task);
+		return pb_out_of_memory(err, "a task");
+	}
+	t->task = task;
+	st = pb_task_data_read(&t->data, task, &w->data, err);
+	if (st) {
+		pb_task_close(task);
+		pb_free(t);
+		return st;
+	}
+	t->next = w->tasks;
+	w->tasks = t;
+	*out = t;
+	return PB_OK;
+}
+
+static enum pb_status open_requests(struct open_task *t, const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err)
+{
+	if (t->requests && t->context == context && strcmp(t->tokenizer, pb_tokenizer_hash(tokenizer)) == 0)
+		return PB_OK;
+	pb_task_requests_free(t->requests);
+	t->requests = NULL;
+	t->context = context;
+	strcpy(t->tokenizer, pb_tokenizer_hash(tokenizer));
+	return pb_task_requests_make(&t->requests, t->task, t->data, tokenizer, context, err);
+}
+
+/* "rtn w4 group_size=64": bits are in the width. */
+static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_use *use)
+{
+	struct pb_text options = {0}, label = {0};
+	const char *copy;
+
+	pb_text_printf(&label, "%s", use->quantizer->name);
+	if (strcmp(use->quantizer->name, "identity") != 0)
+		pb_text_printf(&label, " w%.3g", use->quantizer->wbits(use->options));
+	if (use->quantizer->options)
+		pb_options_label(use->quantizer->options, use->options, &options);
+	for (const char *p = pb_text_c(&options); *p;) {
+		size_t n = strcspn(p, ",");
+
+		if (strncmp(p, "bits=", 5) != 0)
+			pb_text_printf(&label, " %.*s", (int)n, p);
+		p += n + (p[n] == ',');
+	}
+	copy = options.failed || label.failed ? NULL : pb_arena_strdup(arena, pb_text_c(&label));
+	pb_text_free(&options);
+	pb_text_free(&label);
+	return copy;
+}
+
+/* The options as they take effect, canonical; "{}" when there are none. In the arena. */
+static const char *effective_options(struct pb_arena *arena, const struct pb_option *table, const void *options)
+{
+	json_t *object = table ? pb_options_json(table, options) : json_object();
+	char *text = object ? pb_json_canonical(object) : NULL;
+	const char *copy = text ? pb_arena_strdup(arena, text) : NULL;
+
+	json_decref(object);
+	pb_free(text);
+	return copy;
+}
+
+/* A backend with its options at their defaults. */
+static enum pb_status open_backend(const char *name, const struct pb_backend **backend, void **options, struct pb_error *err)
+{
+	const struct pb_backend *b = pb_backend_find(name, err);
+
+	if (!b)
+		return PB_USAGE;
+	*options = pb_alloc_zero(1, b->options_size ? b->options_size : 1);
+	if (!*options)
+		return pb_out_of_memory(err, "options");
+	if (b->options)
+		pb_options_default(b->options, *options);
+	*backend = b;
+	return PB_OK;
+}
+
+static const char *model_name(const struct pb_sweep_model *spec, const struct pb_model *model)
+{
+	return spec->name ? spec->name : model->name;
+}
+
+static enum pb_status plan_sizes(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_cell *cell, struct pb_error *err)
+{
+	struct pb_size size = pb_model_size(model);
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; !model->quantization && i < model->n_matrices; i++) {
+		const struct pb_matrix *m = &model->matrices[i];
+		uint64_t bytes = 0;
+		enum pb_status st = use->quantizer->plan(use->options, m->rows, m->cols, m->source.dtype, &bytes, err);
+
+		if (st) {
+			pb_fail_prefix(err, "%s: %s", use->quantizer->name, m->name);
+			return st;
+		}
+		total += bytes;
+	}
+	cell->weight_bytes = model->quantization ? size.weight_bytes : total;
+	cell->model_bytes = cell->weight_bytes + size.kept_bytes;
+	return PB_OK;
+}
+
+enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, struct pb_error *err)
+{
+	struct pb_quantizer_use use = {0};
+	const struct pb_backend *backend = NULL;
+	void *backend_options = NULL;
+	struct pb_model *model = NULL;
+	struct pb_tokenizer *tokenizer = NULL;
+	struct pb_hash *hash = NULL;
+	const char *options, *backend_text;
+	double chars = 0;
+	enum pb_status st = pb_quantizer_use_parse(&use, cell->quantizer, err);
+
+	if (!st)
+		st = open_backend(cell->backend, &backend, &backend_options, err);
+	if (!st)
+		st = pb_workspace_model(w, cell->model, &model, err);
+	if (!st)
+		st = pb_workspace_tokenizer(w, cell->model, &tokenizer, err);
+	if (!st)
+		st = plan_sizes(model, &use, cell, err);
+	if (st)
+		goto done;
+	options = use.quantizer->options ? effective_options(w->arena, use.quantizer->options, use.options) : "{}";
+	backend_text = backend->options ? effective_options(w->arena, backend->options, backend_options) : "{}";
+	cell->label = make_label(w->arena, &use);
+	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, model));
+	hash = pb_hash_new();
+	if (!options || !backend_text || !cell->label || !cell->model_name || !hash) {
+		st = pb_out_of_memory(err, "the plan");
+		goto done;
+	}
+	pb_hash_bytes(hash, &(uint32_t){ PB_NUMERICS_VERSION }, sizeof(uint32_t));
+	pb_hash_string(hash, cell->model_name);
+	pb_hash_string(hash, model->hash);
+	pb_hash_string(hash, pb_tokenizer_hash(tokenizer));
+	pb_hash_string(hash, use.quantizer->name);
+	pb_hash_bytes(hash, &(uint32_t){ use.quantizer->version }, sizeof(uint32_t));
+	pb_hash_string(hash, options);
+	pb_hash_bytes(hash, &cell->seed, sizeof(cell->seed));
+	pb_hash_string(hash, backend->name);
+	pb_hash_bytes(hash, &(uint32_t){ backend->version }, sizeof(uint32_t));
+	pb_hash_string(hash, backend_text);
+	for (size_t i = 0; !st && i < cell->n_tasks; i++) {
+		struct open_task *t = NULL;
+
+		st = open_task(w, &cell->tasks[i], &t, err);
+		if (st)
+			break;
+		pb_hash_string(hash, t->task->name);
+		pb_hash_string(hash, t->task->hash);
+		pb_hash_string(hash, t->data->hash);
+		chars += (double)t->data->n_chars;
+	}
+	pb_hash_finish(hash, cell->key);
+	/* About three characters a token, and the work of quantizing as that of some tokens. */
+	cell->cost = (double)model->parameters * (chars / 3 + 2000);
+done:
+	pb_free(backend_options);
+	pb_quantizer_use_free(&use);
+	return st;
+}
+
+/* What all rows of a cell share. */
+static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const struct pb_row *base, struct pb_error *err)
+{
+	*r = *base;
+	r->run = pb_rows_string(rows, base->run);
+	r->cell = pb_rows_string(rows, base->cell);
+	r->reason = pb_rows_string(rows, base->reason);
+	r->model = pb_rows_string(rows, base->model);
+	r->family = pb_rows_string(rows, base->family);
+	r->model_hash = pb_rows_string(rows, base->model_hash);
+	r->quantizer = pb_rows_string(rows, base->quantizer);
+	r->options = pb_rows_string(rows, base->options);
+	r->label = pb_rows_string(rows, base->label);
+	r->size_convention = pb_rows_string(rows, base->size_convention);
+	r->backend = pb_rows_string(rows, base->backend);
+	r->kernel = pb_rows_string(rows, base->kernel);
+	r->task = pb_rows_string(rows, base->task);
+	r->task_hash = pb_rows_string(rows, base->task_hash);
+	r->protocol = pb_rows_string(rows, base->protocol);
+	r->metric = pb_rows_string(rows, base->metric);
+	r->started_utc = pb_rows_string(rows, base->started_utc);
+	r->version = pb_rows_string(rows, base->version);
+	r->machine = pb_rows_string(rows, base->machine);
+	if (r->counters)
+		json_incref(r->counters);
+	return r->run && r->cell && r->reason && r->model && r->family && r->model_hash && r->quantizer && r->options && r->label && r->size_convention &&
+		r->backend && r->kernel && r->task && r->task_hash && r->protocol && r->metric && r->started_utc && r->version && r->machine
+		? PB_OK : pb_out_of_memory(err, "rows");
+}
+
+static enum pb_status add_row(struct pb_rows *rows, const struct pb_row *base, struct pb_error *err)
+{
+	struct pb_row *r = pb_rows_add(rows, err);
+
+	return r ? fill_row(rows, r, base, err) : PB_MEMORY;
+}
+
+static struct pb_row blank_row(const struct pb_cell *cell)
+{
+	return (struct pb_row){ .run = cell->run, .cell = cell->key, .status = PB_ROW_OK, .reason = "", .model = cell->model_name ? cell->model_name : "",
+		.family = "", .params = PB_ABSENT, .model_hash = "", .quantizer = "", .options = "{}", .label = cell->label ? cell->label : cell->quantizer,
+		.wbits = NAN, .effective_bits = NAN, .weight_bytes = PB_ABSENT, .model_bytes = PB_ABSENT, .size_convention = "packed", .backend = cell->backend,
+		.kernel = "", .task = "", .task_hash = "", .protocol = "", .metric = "", .value = NAN, .stderr_value = NAN, .n = PB_ABSENT, .chance = NAN,
+		.seed = cell->seed, .quantize_seconds = NAN, .eval_seconds = NAN, .peak_rss_bytes = PB_ABSENT, .started_utc = "", .version = pb_version(),
+		.machine = pb_machine_name() };
+}
+
+enum pb_status pb_cell_rows_failed(const struct pb_cell *cell, enum pb_row_status status, const char *reason, struct pb_rows *rows, struct pb_error *err)
+{
+	struct pb_quantizer_use use = {0};
+	struct pb_row base = blank_row(cell);
+	char name[64];
+	enum pb_status st = PB_OK;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(cell->quantizer, ":"), cell->quantizer);
+	base.quantizer = name;
+	if (pb_quantizer_use_parse(&use, cell->quantizer, NULL) == PB_OK) {
+		base.family = use.quantizer->family;
+		base.wbits = use.quantizer->wbits(use.options);
+	}
+	base.status = status;
+	base.reason = reason;
+	for (size_t i = 0; !st && i < cell->n_tasks; i++) {
+		base.task = cell->tasks[i].name;
+		base.protocol = cell->tasks[i].protocol ? cell->tasks[i].protocol : "";
+		st = add_row(rows, &base, err);
+	}
+	pb_quantizer_use_free(&use);
+	return st;
+}
+
+/* The state of one running cell. */
+struct cell_run {
+	struct pb_workspace *w;
+	struct pb_cell *cell;
+	struct pb_cell_result *result;
+	pb_stage_fn stage;
+	void *arg;
+	const char *current;            /* stage, for progress */
+	struct pb_row base;
+};
+
+static int run_progress(void *arg, double done)
+{
+	struct cell_run *run = arg;
+
+	return run->stage ? run->stage(run->arg, run->current, done) : 0;
+}
+
+/* Accuracy of guessing: the mean of one over the number of choices; NaN for other metrics. */
+static double chance_of(const struct pb_metric *m, const struct pb_task_result *result)
+{
+	double sum = 0;
+
+	if (strncmp(m->name, "acc", 3) != 0)
+		return NAN;
+	for (size_t i = 0; i < result->n_items; i++) {
+		if (result->items[i].gold < 0 || result->items[i].n_values < 2)
+			return NAN;
+		sum += 1.0 / result->items[i].n_values;
+	}
+	return result->n_items ? sum / (double)result->n_items : NAN;
+}
+
+static enum pb_status keep_items(struct pb_cell_result *result, const struct pb_task *task, const struct pb_task_result *scored, struct pb_error *err)
+{
+	struct pb_stored_task *kept = &result->tasks[result->n_tasks];
+	struct pb_stored_item *items = pb_arena_alloc(result->arena, scored->n_items, sizeof(*items));
+
+	kept->task = pb_arena_strdup(result->arena, task->name);
+	if (!items || !kept->task)
+		return pb_out_of_memory(err, "items");
+	for (size_t i = 0; i < scored->n_items; i++) {
+		const struct pb_item *from = &scored->items[i];
+		double *values = pb_arena_alloc(result->arena, from->n_values, sizeof(double));
+
+		if (!values)
+			return pb_out_of_memory(err, "items");
+		memcpy(values, from->values, from->n_values * sizeof(double));
+		items[i] = (struct pb_stored_item){ .index = from->index, .n_values = from->n_values, .values = values, .weight = from->weight,
+			.gold = from->gold, .chosen = from->chosen, .chosen_norm = from->chosen_norm };
+	}
+	kept->items = items;
+	kept->n_items = scored->n_items;
+	result->n_tasks++;
+	return PB_OK;
+}
+
+static enum pb_status keep_metrics(struct cell_run *run, const struct pb_task_result *scored, struct pb_error *err)
+{
+	for (size_t i = 0; i < scored->n_metrics; i++) {
+		const struct pb_metric *m = &scored->metrics[i];
+		struct pb_row row = run->base;
+		enum pb_status st;
+
+		row.metric = m->name;
+		row.value = m->value;
+		row.stderr_value = m->stderr_value;
+		row.n = (int64_t)m->n;
+		row.higher_is_better = m->higher_is_better;
+		row.chance = chance_of(m, scored);
+		if ((st = add_row(&run->result->rows, &row, err)))
+			return st;
+	}
+	return PB_OK;
+}
+
+/* One task of the cell; a failure of the task is a row. */
+static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task *spec, const struct pb_backend *backend, struct pb_session *session,
+	const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err)
+{
+	struct open_task *t = NULL;
+	struct pb_task_result *scored = NULL;
+	struct pb_error why = {0};
+	double begin = pb_clock_seconds();
+	enum pb_status st = open_task(run->w, spec, &t, &why);
+
+	run->current = spec->name;
+	run->base.task = spec->name;
+	run->base.protocol = spec->protocol ? spec->protocol : "";
+	run->base.task_hash = "";
+	if (!st) {
+		run->base.protocol = t->task->protocol;
+		run->base.task_hash = t->task->hash;
+		st = open_requests(t, tokenizer, context, &why);
+	}
+	if (!st)
+		st = backend->score(session, t->requests->requests, t->requests->n_requests, run_progress, run, &why);
+	if (!st)
+		st = pb_task_score(&scored, t->task, t->data, t->requests, &why);
+	run->base.eval_seconds = pb_clock_seconds() - begin;
+	run->base.peak_rss_bytes = pb_peak_rss_bytes();
+	if (st == PB_INTERRUPTED)
+		return pb_fail(err, st, "%s", why.text);
+	if (st) {
+		struct pb_row row = run->base;
+
+		row.status = st == PB_UNSUPPORTED ? PB_ROW_SKIPPED : PB_ROW_FAILED;
+		row.reason = why.text;
+		return add_row(&run->result->rows, &row, err);
+	}
+	st = keep_metrics(run, scored, err);
+	if (!st)
+		st = keep_items(run->result, t->task, scored, err);
+	pb_task_result_free(scored);
+	return st;
+}
+
+static enum pb_status run_tasks(struct cell_run *run, struct pb_model *model, const struct pb_tokenizer *tokenizer, struct pb_error *why, struct pb_error *err)
+{
+	const struct pb_backend *backend = NULL;
+	struct pb_session *session = NULL;
+	void *options = NULL;
+	enum pb_status st = open_backend(run->cell->backend, &backend, &options, why);
+
+	if (!st)
+		st = backend->open(&session, model, options, run->w->pool, why);
+	if (!st) {
+		run->base.kernel = backend->kernel(session);
+		for (size_t i = 0; !st && i < run->cell->n_tasks; i++) {
+			st = run_task(run, &run->cell->tasks[i], backend, session, tokenizer, model->config.context, err);
+			if (st && why != err)
+				pb_fail(why, st, "%s", err ? err->text : "");
+		}
+		backend->close(session);
+	}
+	pb_free(options);
+	return st;
+}
+
+static enum pb_status run_model(struct cell_run *run, struct pb_error *why, struct pb_error *err)
+{
+	struct pb_workspace *w = run->w;
+	struct pb_quantizer_use use = {0};
+	struct pb_model *model = NULL;
+	struct pb_tokenizer *tokenizer = NULL;
+	struct pb_size size;
+	double begin = pb_clock_seconds();
+	enum pb_status st;
+
+	if ((st = pb_quantizer_use_parse(&use, run->cell->quantizer, why)))
+		return st;
+	run->base.quantizer = use.quantizer->name;
+	run->base.family = use.quantizer->family;
+	run->base.wbits = use.quantizer->wbits(use.options);
+	if (use.quantizer->options && !(run->base.options = effective_options(run->result->arena, use.quantizer->options, use.options)))
+		st = pb_out_of_memory(why, "options");
+	if (!st)
+		st = pb_workspace_model(w, run->cell->model, &model, why);
+	if (!st)
+		st = pb_workspace_tokenizer(w, run->cell->model, &tokenizer, why);
+	if (!st) {
+		run->base.model = model_name(run->cell->model, model);
+		run->base.model_hash = model->hash;
+		run->base.params = (int64_t)model->parameters;
+		run->current = "quantize";
+		st = run_progress(run, 0) ? pb_fail(why, PB_INTERRUPTED, "stopped") : pb_quantize_model(model, &use, run->cell->seed, w->pool, why);
+	}
+	if (!st) {
+		size = pb_model_size(model);
+		run->base.quantize_seconds = pb_clock_seconds() - begin;
+		run->base.weight_bytes = (int64_t)size.weight_bytes;
+		run->base.model_bytes = (int64_t)size.model_bytes;
+		run->base.effective_bits = size.effective_bits;
+		st = run_tasks(run, model, tokenizer, why, err);
+	}
+	if (model)
+		pb_unquantize_model(model);
+	pb_quantizer_use_free(&use);
+	return st;
+}
+
+enum pb_status pb_workspace_run(struct pb_workspace *w, struct pb_cell *cell, pb_stage_fn stage, void *arg, struct pb_cell_result *result, struct pb_error *err)
+{
+	struct cell_run run = { .w = w, .cell = cell, .result = result, .stage = stage, .arg = arg, .current = "quantize", .base = blank_row(cell) };
+	struct pb_error why = {0};
+	char started[32];
+	enum pb_status st;
+
+	memset(result, 0, sizeof(*result));
+	pb_rows_init(&result->rows);
+	result->arena = pb_arena_new();
+	result->tasks = result->arena ? pb_arena_alloc(result->arena, cell->n_tasks, sizeof(*result->tasks)) : NULL;
+	if (!result->tasks) {
+		pb_cell_result_free(result);
+		return pb_out_of_memory(err, "a result");
+	}
+	pb_clock_utc(started);
+	run.base.started_utc = started;
+	pb_peak_rss_reset();
+	st = run_model(&run, &why, err);
+	if (st == PB_INTERRUPTED || (st && result->rows.n > 0)) {
+		pb_cell_result_free(result);
+		return pb_fail(err, st, "%s", why.text);
+	}
+	if (st)
+		st = pb_cell_rows_failed(cell, st == PB_UNSUPPORTED ? PB_ROW_SKIPPED : PB_ROW_FAILED, why.text, &result->rows, err);
+	if (st)
+		pb_cell_result_free(result);
+	return st;
+}
+
+void pb_cell_result_free(struct pb_cell_result *result)
+{
+	pb_rows_free(&result->rows);
+	pb_arena_free(result->arena);
+	memset(result, 0, sizeof(*result));
+}

@@ -1,0 +1,66 @@
+/* A cell: one (model, quantizer and options, backend, task set, seed). Its key is a hash of everything
+ * that can change its numbers. A workspace runs cells in this process and keeps what they share. */
+#ifndef PB_HARNESS_RUN_CELL_H
+#define PB_HARNESS_RUN_CELL_H
+
+#include <stdbool.h>
+#include "backends/backend.h"
+#include "core/base/pool.h"
+#include "core/model/model.h"
+#include "core/model/tokenizer.h"
+#include "core/store/store.h"
+#include "harness/run/sweep.h"
+#include "quantizers/quantizer.h"
+#include "tasks/task.h"
+
+/* Raised when the harness itself changes numbers. */
+#define PB_NUMERICS_VERSION 1
+
+struct pb_cell {
+	const char *run;                    /* name of the sweep */
+	const struct pb_sweep_model *model;
+	const char *quantizer, *backend;    /* texts */
+	const struct pb_sweep_task *tasks;
+	size_t n_tasks;
+	int64_t seed;
+	/* Filled by pb_workspace_plan: */
+	char key[PB_HASH_HEX];
+	const char *label, *model_name;     /* in the workspace's arena */
+	uint64_t weight_bytes, model_bytes; /* as planned */
+	double cost;                        /* about how many multiply-adds */
+};
+
+struct pb_workspace;
+enum pb_status pb_workspace_new(struct pb_workspace **out, struct pb_pool *pool, const struct pb_data_path *data, struct pb_error *err) PB_MUST_CHECK;
+void pb_workspace_free(struct pb_workspace *w);
+
+/* Key, label, sizes and cost, without work on weights. Options that do not fit the model are an error here. */
+enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, struct pb_error *err) PB_MUST_CHECK;
+
+/* The opened model (with its matrices as they are in the file) and its tokenizer; kept until another model is asked for. */
+enum pb_status pb_workspace_model(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_model **model, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_workspace_tokenizer(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_tokenizer **tokenizer, struct pb_error *err) PB_MUST_CHECK;
+
+/* Every matrix of the model through the quantizer, in parallel; the same for any number of threads. On failure the
+ * model is as it was. A model that is already quantized accepts `identity` alone. */
+enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
+void pb_unquantize_model(struct pb_model *model);       /* back to the file's own weights */
+
+/* stage: "quantize" or a task's name; done: 0..1. Non-zero stops. */
+typedef int (*pb_stage_fn)(void *arg, const char *stage, double done);
+
+struct pb_cell_result {
+	struct pb_rows rows;                /* at least one a task */
+	struct pb_arena *arena;
+	struct pb_stored_task *tasks;
+	size_t n_tasks;
+};
+/* Runs the cell. A failure of the model, quantizer or a task makes failed (or skipped) rows; the status returned is an error
+ * only when the rows themselves could not be made, or when it was interrupted. */
+enum pb_status pb_workspace_run(struct pb_workspace *w, struct pb_cell *cell, pb_stage_fn stage, void *arg, struct pb_cell_result *result, struct pb_error *err) PB_MUST_CHECK;
+void pb_cell_result_free(struct pb_cell_result *result);
+
+/* Rows of a cell that did not come to an end: one a task, with this status and reason. */
+enum pb_status pb_cell_rows_failed(const struct pb_cell *cell, enum pb_row_status status, const char *reason, struct pb_rows *rows, struct pb_error *err) PB_MUST_CHECK;
+
+#endif

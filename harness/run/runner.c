@@ -1,0 +1,411 @@
+#include "harness/run/runner.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "core/base/clock.h"
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/base/version.h"
+#include "harness/run/machine.h"
+#include "harness/run/process.h"
+#include "harness/run/wire.h"
+
+#define TICK_MS 200
+#define NO_CELL SIZE_MAX
+
+struct slot {
+	struct pb_process process;
+	size_t cell;                /* index in the plan; NO_CELL: idle */
+	double started;
+	char stage[64];
+	double done;
+};
+
+struct runner {
+	const struct pb_sweep *sweep;
+	const struct pb_plan *plan;
+	const struct pb_run_options *options;
+	struct pb_run_summary *summary;
+	struct pb_store *store;
+	struct pb_progress progress;
+	struct slot *slots;
+	bool *pending;              /* [plan->n] */
+	size_t next;                /* first cell that may be pending */
+};
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal_number)
+{
+	(void)signal_number;
+	if (++interrupts > 1)
+		_exit(130);
+}
+
+static enum pb_status write_facts(struct runner *r, struct pb_error *err)
+{
+	char created[32];
+	struct pb_arena *arena = pb_arena_new();
+	const char *before = "";
+	json_t *machine = pb_machine_json(), *libraries = pb_libraries_json();
+	char *machine_text = machine ? pb_json_canonical(machine) : NULL, *libraries_text = libraries ? pb_json_canonical(libraries) : NULL;
+	enum pb_status st = arena && machine_text && libraries_text ? pb_store_get(r->store, arena, "created_utc", &before, err) : pb_out_of_memory(err, "the record");
+
+	pb_clock_utc(created);
+	if (!st && !before[0])
+		st = pb_store_set(r->store, "created_utc", created, err);
+	if (!st)
+		st = pb_store_set(r->store, "name", r->sweep->name, err);
+	if (!st)
+		st = pb_store_set(r->store, "sweep", r->sweep->text, err);
+	if (!st)
+		st = pb_store_set(r->store, "command", r->options->command, err);
+	if (!st)
+		st = pb_store_set(r->store, "version", pb_version(), err);
+	if (!st)
+		st = pb_store_set(r->store, "machine", machine_text, err);
+	if (!st)
+		st = pb_store_set(r->store, "libraries", libraries_text, err);
+	json_decref(machine);
+	json_decref(libraries);
+	pb_free(machine_text);
+	pb_free(libraries_text);
+	pb_arena_free(arena);
+	return st;
+}
+
+/* The row to show of each task: its first metric, or its failure. */
+static void format_cell(const struct runner *r, size_t index, const struct pb_rows *rows, double seconds, struct pb_text *t)
+{
+	const struct pb_cell *c = &r->plan->cells[index].cell;
+	const char *task = "", *problem = NULL;
+	char size[32] = "", duration[32], value[64];
+
+	pb_text_printf(t, "%4zu  %-28s %-16s", index + 1, c->label, c->model_name);
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct pb_row *row = &rows->rows[i];
+
+		if (row->model_bytes != PB_ABSENT)
+			pb_format_size(size, (double)row->model_bytes);
+		if (row->status != PB_ROW_OK) {
+			if (!problem)
+				pb_text_printf(t, "  %s %s: %s", row->task, pb_row_status_name(row->status), row->reason);
+			problem = row->reason;
+		} else if (strcmp(row->task, task) != 0) {
+			pb_format_value(value, row->value, row->stderr_value);
+			pb_text_printf(t, "  %s %s %s", row->task, row->metric, value);
+		}
+		task = row->task;
+	}
+	pb_format_duration(duration, seconds);
+	pb_text_printf(t, "  %s  %s", size[0] ? size : "-", duration);
+}
+
+/* Keeps the rows of a cell that has come to an end, one way or the other. */
+static enum pb_status finish_cell(struct runner *r, size_t index, const struct pb_rows *rows, const struct pb_stored_task *tasks, size_t n_tasks,
+	double seconds, struct pb_error *err)
+{
+	const struct pb_cell *c = &r->plan->cells[index].cell;
+	struct pb_text line = {0};
+	bool failed = false, skipped = false;
+	enum pb_status st = pb_store_put(r->store, c->key, index, rows->rows, rows->n, tasks, n_tasks, err);
+
+	if (st)
+		return st;
+	for (size_t i = 0; i < rows->n; i++) {
+		failed = failed || rows->rows[i].status == PB_ROW_FAILED;
+		skipped = skipped || rows->rows[i].status == PB_ROW_SKIPPED;
+	}
+	r->progress.finished++;
+	r->progress.cost_done += c->cost;
+	if (failed) {
+		r->summary->failed++;
+		r->progress.failed++;
+	} else if (skipped) {
+		r->summary->skipped++;
+		r->progress.skipped++;
+	} else {
+		r->summary->ok++;
+		r->progress.cost_measured += c->cost;
+		r->progress.seconds_measured += seconds;
+	}
+	format_cell(r, index, rows, seconds, &line);
+	pb_progress_cell(&r->progress, pb_text_c(&line), failed);
+	if (failed && !r->progress.enabled)
+		pb_log(PB_LOG_WARNING, "%s", pb_text_c(&line));
+	pb_text_free(&line);
+	return PB_OK;
+}
+
+static enum pb_status finish_badly(struct runner *r, size_t index, enum pb_row_status status, const char *reason, double seconds, struct pb_error *err)
+{
+	struct pb_rows rows;
+	enum pb_status st;
+
+	pb_rows_init(&rows);
+	st = pb_cell_rows_failed(&r->plan->cells[index].cell, status, reason, &rows, err);
+	if (!st)
+		st = finish_cell(r, index, &rows, NULL, 0, seconds, err);
+	pb_rows_free(&rows);
+	return st;
+}
+
+static enum pb_status give_work(struct runner *r, struct slot *s, struct pb_error *err)
+{
+	enum pb_status st = PB_OK;
+
+	while (r->next < r->plan->n && !r->pending[r->next])
+		r->next++;
+	if (r->next == r->plan->n)
+		return PB_OK;
+	if (s->process.pid == 0)
+		st = pb_process_start(&s->process, r->options, r->sweep->limits.memory_bytes, err);
+	if (st)
+		return st;
+	s->cell = r->next;
+	r->pending[r->next] = false;
+	s->started = pb_clock_seconds();
+	snprintf(s->stage, sizeof(s->stage), "start");
+	s->done = 0;
+	return pb_process_send(&s->process, pb_wire_cell(&r->plan->cells[s->cell].cell), err);
+}
+
+/* The worker is gone in the middle of a cell (or was sent away, with `why`). */
+static enum pb_status lose_worker(struct runner *r, struct slot *s, const char *why, struct pb_error *err)
+{
+	struct pb_text reason = {0};
+	char limit[32], seen[32];
+	uint64_t memory = r->sweep->limits.memory_bytes, held = s->process.memory_seen;
+	size_t cell = s->cell;
+	enum pb_status st = PB_OK;
+
+	if (why)
+		pb_text_string(&reason, why);
+	pb_process_end(&s->process, why ? NULL : &reason);
+	if (!why && memory) {
+		pb_format_size(limit, (double)memory);
+		pb_format_size(seen, (double)held);
+		pb_text_printf(&reason, "; its memory limit is %s, it was last seen with %s", limit, seen);
+	}
+	s->cell = NO_CELL;
+	if (cell != NO_CELL)
+		st = finish_badly(r, cell, PB_ROW_FAILED, pb_text_c(&reason), pb_clock_seconds() - s->started, err);
+	pb_text_free(&reason);
+	return st;
+}
+
+static enum pb_status read_message(struct runner *r, struct slot *s, const struct pb_text *line, struct pb_error *err)
+{
+	json_t *object = NULL;
+	struct pb_cell_result result;
+	struct pb_error why = {0};
+	enum pb_status st;
+
+	if (s->cell == NO_CELL)
+		return PB_OK;
+	if (pb_json_parse(&object, "worker", pb_text_c(line), line->length, &why))
+		return lose_worker(r, s, "worker sent a line that is not JSON", err);
+	if (json_object_get(object, "stage")) {
+		snprintf(s->stage, sizeof(s->stage), "%s", json_string_value(json_object_get(object, "stage")));
+		s->done = json_number_value(json_object_get(object, "done"));
+		json_decref(object);
+		return PB_OK;
+	}
+	st = pb_wire_read_result(object, &result, &why);
+	json_decref(object);
+	if (st)
+		return lose_worker(r, s, why.text, err);
+	st = finish_cell(r, s->cell, &result.rows, result.tasks, result.n_tasks, pb_clock_seconds() - s->started, err);
+	pb_cell_result_free(&result);
+	s->cell = NO_CELL;
+	return st;
+}
+
+static enum pb_status listen_to(struct runner *r, struct slot *s, struct pb_error *err)
+{
+	struct pb_text line = {0};
+	enum pb_status st = PB_OK;
+	int got;
+
+	pb_process_read_said(&s->process);
+	while ((got = pb_process_read(&s->process)) > 0)
+		;
+	while (!st && s->process.pid && pb_process_next_line(&s->process, &line))
+		st = read_message(r, s, &line, err);
+	pb_text_free(&line);
+	if (!st && got < 0 && s->process.pid)
+		st = lose_worker(r, s, NULL, err);
+	return st;
+}
+
+static enum pb_status check_limits(struct runner *r, struct slot *s, struct pb_error *err)
+{
+	char reason[192], limit[32];
+
+	if (s->cell == NO_CELL)
+		return PB_OK;
+	if (r->sweep->limits.memory_bytes)
+		pb_process_watch_memory(&s->process);
+	if (r->sweep->limits.seconds <= 0 || pb_clock_seconds() - s->started < r->sweep->limits.seconds)
+		return PB_OK;
+	pb_format_duration(limit, r->sweep->limits.seconds);
+	snprintf(reason, sizeof(reason), "over its time limit of %s, in stage %s", limit, s->stage);
+	return lose_worker(r, s, reason, err);
+}
+
+static void show_status(struct runner *r)
+{
+	struct pb_text what = {0};
+
+	for (unsigned i = 0; i < r->options->jobs; i++) {
+		const struct slot *s = &r->slots[i];
+
+		if (s->cell == NO_CELL)
+			continue;
+		pb_text_printf(&what, "%s | %s | %s %.0f%%", r->plan->cells[s->cell].cell.label, r->plan->cells[s->cell].cell.model_name, s->stage, 100 * s->done);
+		break;
+	}
+	pb_progress_status(&r->progress, pb_text_c(&what));
+	pb_text_free(&what);
+}
+
+/* One round: work to the idle, then wait for news. *busy: workers with a cell. */
+static enum pb_status run_round(struct runner *r, size_t *busy, struct pb_error *err)
+{
+	struct pollfd *fds = pb_alloc_zero(2 * (size_t)r->options->jobs, sizeof(*fds));
+	enum pb_status st = fds ? PB_OK : pb_out_of_memory(err, "the runner");
+	nfds_t n = 0;
+
+	*busy = 0;
+	for (unsigned i = 0; !st && i < r->options->jobs; i++) {
+		struct slot *s = &r->slots[i];
+
+		if (s->cell == NO_CELL)
+			st = give_work(r, s, err);
+		if (s->cell == NO_CELL)
+			continue;
+		(*busy)++;
+		fds[n++] = (struct pollfd){ .fd = s->process.out, .events = POLLIN };
+		if (s->process.err >= 0)
+			fds[n++] = (struct pollfd){ .fd = s->process.err, .events = POLLIN };
+	}
+	if (!st && *busy && poll(fds, n, TICK_MS) < 0 && errno != EINTR)
+		st = pb_fail(err, PB_IO, "poll: %s", strerror(errno));
+	pb_free(fds);
+	for (unsigned i = 0; !st && *busy && i < r->options->jobs; i++) {
+		if (r->slots[i].cell != NO_CELL)
+			st = listen_to(r, &r->slots[i], err);
+		if (!st)
+			st = check_limits(r, &r->slots[i], err);
+	}
+	show_status(r);
+	return st;
+}
+
+/* Cells that cannot run and cells that are there already. */
+static enum pb_status sort_out(struct runner *r, double *cost, struct pb_error *err)
+{
+	const struct pb_plan *plan = r->plan;
+	enum pb_status st = PB_OK;
+
+	for (size_t i = 0; !st && i < plan->n; i++) {
+		enum pb_row_status status;
+
+		st = pb_store_status(r->store, plan->cells[i].cell.key, &status, err);
+		r->pending[i] = !(status == PB_ROW_OK || status == PB_ROW_SKIPPED) || plan->cells[i].problem;
+		if (!r->pending[i])
+			r->summary->kept++;
+		else if (!plan->cells[i].problem)
+			*cost += plan->cells[i].cell.cost;
+	}
+	return st;
+}
+
+static enum pb_status tell_problems(struct runner *r, struct pb_error *err)
+{
+	enum pb_status st = PB_OK;
+
+	for (size_t i = 0; !st && i < r->plan->n; i++)
+		if (r->plan->cells[i].problem) {
+			r->pending[i] = false;
+			st = finish_badly(r, i, r->plan->cells[i].problem == PB_UNSUPPORTED ? PB_ROW_SKIPPED : PB_ROW_FAILED, r->plan->cells[i].why, 0, err);
+		}
+	return st;
+}
+
+static enum pb_status mark_stale(struct runner *r, struct pb_error *err)
+{
+	const char **keys = pb_alloc(r->plan->n, sizeof(*keys));
+	uint64_t marked = 0;
+	enum pb_status st;
+
+	if (!keys)
+		return pb_out_of_memory(err, "the plan");
+	for (size_t i = 0; i < r->plan->n; i++)
+		keys[i] = r->plan->cells[i].cell.key;
+	st = pb_store_mark_stale(r->store, keys, r->plan->n, &marked, err);
+	pb_free(keys);
+	if (!st && marked)
+		pb_log(PB_LOG_WARNING, "%s: %llu earlier cells are not in this plan and are marked stale", r->options->folder, (unsigned long long)marked);
+	return st;
+}
+
+static enum pb_status run_all(struct runner *r, struct pb_error *err)
+{
+	double cost = 0;
+	size_t busy = 1;
+	enum pb_status st = sort_out(r, &cost, err);
+
+	pb_progress_begin(&r->progress, r->plan->n, r->summary->kept, cost, r->options->jobs, r->options->quiet ? PB_NEVER : r->options->progress, r->options->colour);
+	if (!st)
+		st = tell_problems(r, err);
+	while (!st && busy && !interrupts)
+		st = run_round(r, &busy, err);
+	pb_progress_clear(&r->progress);
+	pb_log_before(NULL);
+	return st;
+}
+
+enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *plan, const struct pb_run_options *options,
+	struct pb_run_summary *summary, struct pb_error *err)
+{
+	struct runner r = { .sweep = sweep, .plan = plan, .options = options, .summary = summary };
+	struct sigaction action = { .sa_handler = on_interrupt }, old_int, old_term;
+	double begin = pb_clock_seconds();
+	enum pb_status st;
+
+	memset(summary, 0, sizeof(*summary));
+	r.slots = pb_alloc_zero(options->jobs, sizeof(*r.slots));
+	r.pending = pb_alloc_zero(plan->n, sizeof(*r.pending));
+	st = r.slots && r.pending ? pb_store_open(&r.store, options->folder, true, err) : pb_out_of_memory(err, "the runner");
+	for (unsigned i = 0; r.slots && i < options->jobs; i++) {
+		r.slots[i].cell = NO_CELL;
+		r.slots[i].process.in = r.slots[i].process.out = r.slots[i].process.err = -1;
+	}
+	interrupts = 0;
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGINT, &action, &old_int);
+	sigaction(SIGTERM, &action, &old_term);
+	if (!st)
+		st = write_facts(&r, err);
+	if (!st && !options->partial)
+		st = mark_stale(&r, err);
+	if (!st)
+		st = run_all(&r, err);
+	for (unsigned i = 0; r.slots && i < options->jobs; i++)
+		pb_process_end(&r.slots[i].process, NULL);
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
+	summary->interrupted = interrupts > 0;
+	summary->seconds = pb_clock_seconds() - begin;
+	pb_store_close(r.store);
+	pb_free(r.slots);
+	pb_free(r.pending);
+	return st;
+}

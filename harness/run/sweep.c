@@ -1,0 +1,423 @@
+#include "harness/run/sweep.h"
+
+#include <string.h>
+#include "backends/backend.h"
+#include "core/base/file.h"
+#include "core/base/text.h"
+#include "core/base/yaml.h"
+#include "quantizers/quantizer.h"
+
+#define SWEEP_LIMIT (4u << 20)
+#define MAX_EXPANSION 10000 /* quantizer settings of one sweep */
+
+struct sweep_reader {
+	struct pb_sweep *sweep;
+	const char *folder;             /* of the sweep file */
+	const struct pb_data_path *data;
+	struct pb_error *err;
+};
+
+enum pb_status pb_find_file(struct pb_arena *arena, const char *name, const char *folder, const struct pb_data_path *data, const char **path, struct pb_error *err)
+{
+	struct pb_text looked = {0};
+	enum pb_status st = PB_OK;
+
+	for (size_t i = 0; i < 2 + data->n; i++) {
+		const char *in = i == 0 ? "." : i == 1 ? folder : data->folders[i - 2];
+		char *candidate;
+
+		if (!in || (i > 0 && name[0] == '/'))
+			continue;
+		candidate = i == 0 ? pb_strdup(name) : pb_path_join(in, name);
+		if (!candidate) {
+			st = pb_out_of_memory(err, "a path");
+			break;
+		}
+		if (pb_file_exists(candidate)) {
+			*path = pb_arena_strdup(arena, candidate);
+			pb_free(candidate);
+			pb_text_free(&looked);
+			return *path ? PB_OK : pb_out_of_memory(err, "a path");
+		}
+		pb_text_printf(&looked, "%s%s", looked.length ? ", " : "", candidate);
+		pb_free(candidate);
+	}
+	if (!st)
+		st = pb_fail(err, PB_MISSING, "%s: not found (looked at %s)\nname a folder that holds it with --data or PB_DATA", name, pb_text_c(&looked));
+	pb_text_free(&looked);
+	return st;
+}
+
+/* A file named in the sweep; failures get the place in the sweep. */
+static enum pb_status find(struct sweep_reader *r, const struct pb_yaml *node, const char **out)
+{
+	const char *name;
+	enum pb_status st = pb_yaml_string(node, &name, r->err);
+	struct pb_error why = {0};
+
+	if (st)
+		return st;
+	st = pb_find_file(r->sweep->arena, name, r->folder, r->data, out, &why);
+	return st ? pb_yaml_fail(node, r->err, "%s", why.text) : PB_OK;
+}
+
+static enum pb_status read_model(struct sweep_reader *r, const struct pb_yaml *node, struct pb_sweep_model *m)
+{
+	static const char *const keys[] = { "path", "tokenizer", "name", NULL };
+	const struct pb_yaml *path, *tokenizer, *name;
+	enum pb_status st;
+
+	if (node->kind == PB_YAML_SCALAR)
+		return find(r, node, &m->path);
+	if (node->kind != PB_YAML_MAP)
+		return pb_yaml_fail(node, r->err, "a model is a path or {path, tokenizer, name}");
+	if ((st = pb_yaml_check_keys(node, keys, r->err)))
+		return st;
+	path = pb_yaml_get(node, "path");
+	tokenizer = pb_yaml_get(node, "tokenizer");
+	name = pb_yaml_get(node, "name");
+	if (!path)
+		return pb_yaml_fail(node, r->err, "this model has no path");
+	st = find(r, path, &m->path);
+	if (!st && tokenizer)
+		st = find(r, tokenizer, &m->tokenizer);
+	if (!st && name) {
+		st = pb_yaml_string(name, &m->name, r->err);
+		if (!st && !(m->name = pb_arena_strdup(r->sweep->arena, m->name)))
+			st = pb_out_of_memory(r->err, "the sweep");
+	}
+	return st;
+}
+
+/* One more setting, checked; `at` is the place for messages. */
+static enum pb_status add_quantizer(struct sweep_reader *r, const struct pb_yaml *at, const char *text)
+{
+	struct pb_quantizer_use use;
+	struct pb_error why = {0};
+	struct pb_sweep *s = r->sweep;
+
+	if (pb_quantizer_use_parse(&use, text, &why))
+		return pb_yaml_fail(at, r->err, "%s", why.text);
+	pb_quantizer_use_free(&use);
+	if (s->n_quantizers == MAX_EXPANSION)
+		return pb_yaml_fail(at, r->err, "more than %d quantizer settings", MAX_EXPANSION);
+	s->quantizers[s->n_quantizers] = pb_arena_strdup(s->arena, text);
+	if (!s->quantizers[s->n_quantizers])
+		return pb_out_of_memory(r->err, "the sweep");
+	s->n_quantizers++;
+	return PB_OK;
+}
+
+/* Lists multiply out: the last option varies fastest. */
+static enum pb_status expand(struct sweep_reader *r, const char *name, const struct pb_yaml *options)
+{
+	uint64_t total = 1;
+
+	for (size_t k = 0; k < options->n; k++) {
+		const struct pb_yaml *v = options->values[k];
+
+		if (v->kind == PB_YAML_MAP)
+			return pb_yaml_fail(v, r->err, "an option is a value or a list of values");
+		if (v->kind == PB_YAML_LIST) {
+			if (v->n == 0)
+				return pb_yaml_fail(v, r->err, "an empty list");
+			total *= v->n;
+		}
+		if (total > MAX_EXPANSION)
+			return pb_yaml_fail(options, r->err, "more than %d settings", MAX_EXPANSION);
+	}
+	for (uint64_t i = 0; i < total; i++) {
+		struct pb_text text = {0};
+		uint64_t rest = i, stride = total;
+		const struct pb_yaml *at = options;
+		enum pb_status st = PB_OK;
+
+		pb_text_string(&text, name);
+		for (size_t k = 0; !st && k < options->n; k++) {
+			const struct pb_yaml *v = options->values[k];
+			const char *value;
+
+			if (v->kind == PB_YAML_LIST) {
+				stride /= v->n;
+				v = v->values[rest / stride];
+				rest %= stride;
+			}
+			st = pb_yaml_string(v, &value, r->err);
+			if (!st)
+				pb_text_printf(&text, "%c%s=%s", k == 0 ? ':' : ',', options->keys[k], value);
+			if (options->n == 1)
+				at = v;
+		}
+		if (!st)
+			st = pb_text_check(&text, r->err);
+		if (!st)
+			st = add_quantizer(r, at, pb_text_c(&text));
+		pb_text_free(&text);
+		if (st)
+			return st;
+	}
+	return PB_OK;
+}
+
+static enum pb_status read_quantizer(struct sweep_reader *r, const struct pb_yaml *node)
+{
+	const struct pb_yaml *options;
+	struct pb_error why = {0};
+
+	if (node->kind == PB_YAML_SCALAR)
+		return add_quantizer(r, node, node->text);
+	if (node->kind != PB_YAML_MAP || node->n != 1)
+		return pb_yaml_fail(node, r->err, "a quantizer is NAME, NAME:opt=value, or one NAME: {option: value or list}");
+	if (!pb_quantizer_find(node->keys[0], &why))
+		return pb_yaml_fail(node->key_nodes[0], r->err, "%s", why.text);
+	options = node->values[0];
+	if (options->kind == PB_YAML_SCALAR && options->text[0] == '\0')
+		return add_quantizer(r, node, node->keys[0]);
+	if (options->kind != PB_YAML_MAP)
+		return pb_yaml_fail(options, r->err, "options of %s are {name: value}", node->keys[0]);
+	return expand(r, node->keys[0], options);
+}
+
+static enum pb_status read_limit(const struct pb_yaml *node, uint64_t *limit, struct pb_error *err)
+{
+	int64_t n;
+	enum pb_status st = pb_yaml_int(node, 0, INT64_MAX, &n, err);
+
+	if (!st)
+		*limit = (uint64_t)n;
+	return st;
+}
+
+static enum pb_status read_task(struct sweep_reader *r, const struct pb_yaml *node, uint64_t default_limit, struct pb_sweep_task *t)
+{
+	static const char *const keys[] = { "limit", "protocol", NULL };
+	const struct pb_yaml *options = NULL, *at = node;
+	struct pb_error why = {0};
+	struct pb_task *task;
+	const char *name;
+	enum pb_status st = PB_OK;
+
+	t->limit = default_limit;
+	if (node->kind == PB_YAML_MAP && node->n == 1) {
+		name = node->keys[0];
+		at = node->key_nodes[0];
+		options = node->values[0];
+		if (options->kind != PB_YAML_MAP)
+			return pb_yaml_fail(options, r->err, "a task's options are {limit, protocol}");
+		if ((st = pb_yaml_check_keys(options, keys, r->err)))
+			return st;
+		if (pb_yaml_get(options, "limit"))
+			st = read_limit(pb_yaml_get(options, "limit"), &t->limit, r->err);
+		if (!st && pb_yaml_get(options, "protocol")) {
+			st = pb_yaml_string(pb_yaml_get(options, "protocol"), &t->protocol, r->err);
+			if (!st && !(t->protocol = pb_arena_strdup(r->sweep->arena, t->protocol)))
+				st = pb_out_of_memory(r->err, "the sweep");
+		}
+		if (st)
+			return st;
+	} else if ((st = pb_yaml_string(node, &name, r->err))) {
+		return st;
+	}
+	t->name = pb_arena_strdup(r->sweep->arena, name);
+	if (!t->name)
+		return pb_out_of_memory(r->err, "the sweep");
+	if (pb_task_open(&task, t->name, t->protocol, t->limit, &why))
+		return pb_yaml_fail(at, r->err, "%s", why.text);
+	pb_task_close(task);
+	return PB_OK;
+}
+
+static enum pb_status read_limits(const struct pb_yaml *node, struct pb_limits *limits, struct pb_error *err)
+{
+	static const char *const keys[] = { "time", "memory", NULL };
+	const struct pb_yaml *time = pb_yaml_get(node, "time"), *memory = pb_yaml_get(node, "memory");
+	enum pb_status st = pb_yaml_check_keys(node, keys, err);
+
+	if (st)
+		return st;
+	if (time && (!pb_parse_seconds(time->text ? time->text : "", &limits->seconds) || limits->seconds <= 0))
+		return pb_yaml_fail(time, err, "not a duration: write 90s, 10m or 1h30m");
+	if (memory && (!pb_parse_bytes(memory->text ? memory->text : "", &limits->memory_bytes) || limits->memory_bytes < (16u << 20)))
+		return pb_yaml_fail(memory, err, "not a size of at least 16 MiB: write 512MiB or 4GiB");
+	return PB_OK;
+}
+
+/* Calibration is described once for the quantizers that need it; with none of these in the sweep it must still be well formed. */
+static enum pb_status check_calibration(const struct pb_yaml *node, struct pb_error *err)
+{
+	static const char *const keys[] = { "data", "n_samples", "seq_len", "seed", NULL };
+	int64_t n;
+	enum pb_status st = pb_yaml_check_keys(node, keys, err);
+
+	for (size_t i = 1; !st && keys[i]; i++)
+		if (pb_yaml_get(node, keys[i]))
+			st = pb_yaml_int(pb_yaml_get(node, keys[i]), i == 3 ? 0 : 1, 1 << 30, &n, err);
+	return st;
+}
+
+/* A list, or one value as a list of one. */
+static size_t list_length(const struct pb_yaml *node)
+{
+	return !node ? 0 : node->kind == PB_YAML_LIST ? node->n : 1;
+}
+
+static const struct pb_yaml *list_at(const struct pb_yaml *node, size_t i)
+{
+	return node->kind == PB_YAML_LIST ? node->values[i] : node;
+}
+
+static enum pb_status read_backends(struct sweep_reader *r, const struct pb_yaml *node)
+{
+	struct pb_sweep *s = r->sweep;
+
+	if (node && list_length(node) == 0)
+		return pb_yaml_fail(node, r->err, "an empty list of backends");
+	s->n_backends = node ? list_length(node) : 1;
+	s->backends = pb_arena_alloc(s->arena, s->n_backends, sizeof(*s->backends));
+	if (!s->backends)
+		return pb_out_of_memory(r->err, "the sweep");
+	if (!node) {
+		s->backends[0] = "blas";
+		return PB_OK;
+	}
+	for (size_t i = 0; i < s->n_backends; i++) {
+		struct pb_error why = {0};
+		const char *name;
+		enum pb_status st = pb_yaml_string(list_at(node, i), &name, r->err);
+
+		if (st)
+			return st;
+		if (!pb_backend_find(name, &why))
+			return pb_yaml_fail(list_at(node, i), r->err, "%s", why.text);
+		if (!(s->backends[i] = pb_arena_strdup(s->arena, name)))
+			return pb_out_of_memory(r->err, "the sweep");
+	}
+	return PB_OK;
+}
+
+static enum pb_status read_seeds(struct sweep_reader *r, const struct pb_yaml *node)
+{
+	struct pb_sweep *s = r->sweep;
+	enum pb_status st = PB_OK;
+
+	if (node && list_length(node) == 0)
+		return pb_yaml_fail(node, r->err, "an empty list of seeds");
+	s->n_seeds = node ? list_length(node) : 1;
+	s->seeds = pb_arena_alloc(s->arena, s->n_seeds, sizeof(*s->seeds));
+	if (!s->seeds)
+		return pb_out_of_memory(r->err, "the sweep");
+	for (size_t i = 0; node && !st && i < s->n_seeds; i++)
+		st = pb_yaml_int(list_at(node, i), 0, INT64_MAX, &s->seeds[i], r->err);
+	return st;
+}
+
+/* The lists that a sweep cannot be without. */
+static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *root, uint64_t limit)
+{
+	const struct pb_yaml *models = pb_yaml_get(root, "models"), *quantizers = pb_yaml_get(root, "quantizers"), *tasks = pb_yaml_get(root, "tasks");
+	struct pb_sweep *s = r->sweep;
+	enum pb_status st = PB_OK;
+
+	if (list_length(models) == 0 || list_length(quantizers) == 0 || list_length(tasks) == 0)
+		return pb_yaml_fail(root, r->err, "a sweep needs models, quantizers and tasks, each with at least one entry");
+	s->models = pb_arena_alloc(s->arena, list_length(models), sizeof(*s->models));
+	s->tasks = pb_arena_alloc(s->arena, list_length(tasks), sizeof(*s->tasks));
+	s->quantizers = pb_arena_alloc(s->arena, MAX_EXPANSION, sizeof(*s->quantizers));
+	if (!s->models || !s->tasks || !s->quantizers)
+		return pb_out_of_memory(r->err, "the sweep");
+	for (size_t i = 0; !st && i < list_length(quantizers); i++)
+		st = read_quantizer(r, list_at(quantizers, i));
+	for (size_t i = 0; !st && i < list_length(tasks); i++)
+		st = read_task(r, list_at(tasks, i), limit, &s->tasks[s->n_tasks++]);
+	for (size_t i = 0; !st && i < s->n_tasks; i++)
+		for (size_t j = 0; !st && j < i; j++)
+			if (strcmp(s->tasks[i].name, s->tasks[j].name) == 0)
+				st = pb_yaml_fail(list_at(tasks, i), r->err, "task '%s' is there twice", s->tasks[i].name);
+	/* Last, so that typing errors in names come before missing files. */
+	for (size_t i = 0; !st && i < list_length(models); i++)
+		st = read_model(r, list_at(models, i), &s->models[s->n_models++]);
+	return st;
+}
+
+static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *root)
+{
+	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "seeds", "limits", NULL };
+	const struct pb_yaml *node;
+	struct pb_sweep *s = r->sweep;
+	uint64_t limit = 0;
+	enum pb_status st;
+
+	if (root->kind != PB_YAML_MAP)
+		return pb_yaml_fail(root, r->err, "a sweep is a map with models, quantizers and tasks");
+	if ((st = pb_yaml_check_keys(root, keys, r->err)))
+		return st;
+	if ((node = pb_yaml_get(root, "name"))) {
+		st = pb_yaml_string(node, &s->name, r->err);
+		if (!st && !(s->name = pb_arena_strdup(s->arena, s->name)))
+			st = pb_out_of_memory(r->err, "the sweep");
+	}
+	if (!st && (node = pb_yaml_get(root, "limit")))
+		st = read_limit(node, &limit, r->err);
+	if (!st && (node = pb_yaml_get(root, "limits")))
+		st = node->kind == PB_YAML_MAP ? read_limits(node, &s->limits, r->err) : pb_yaml_fail(node, r->err, "limits are {time, memory}");
+	if (!st && (node = pb_yaml_get(root, "calibration")))
+		st = node->kind == PB_YAML_MAP ? check_calibration(node, r->err) : pb_yaml_fail(node, r->err, "calibration is {data, n_samples, seq_len, seed}");
+	if (!st)
+		st = read_backends(r, pb_yaml_get(root, "backends"));
+	if (!st)
+		st = read_seeds(r, pb_yaml_get(root, "seeds"));
+	return st ? st : read_lists(r, root, limit);
+}
+
+enum pb_status pb_sweep_parse(struct pb_sweep **out, const char *name, const char *text, size_t size, const struct pb_data_path *data, struct pb_error *err)
+{
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_sweep *s = arena ? pb_arena_alloc(arena, 1, sizeof(*s)) : NULL;
+	struct pb_yaml_file *file = NULL;
+	char *folder = pb_path_folder(name);
+	struct sweep_reader reader = { .sweep = s, .folder = folder, .data = data, .err = err };
+	enum pb_status st = PB_OK;
+
+	if (!s || !folder) {
+		st = pb_out_of_memory(err, "the sweep");
+	} else {
+		const char *file_name = pb_path_name(name);
+		const char *dot = strrchr(file_name, '.');
+
+		s->arena = arena;
+		s->text = pb_arena_strndup(arena, text, size);
+		s->name = pb_arena_strndup(arena, file_name, dot ? (size_t)(dot - file_name) : strlen(file_name));
+		if (!s->text || !s->name)
+			st = pb_out_of_memory(err, "the sweep");
+	}
+	if (!st)
+		st = pb_yaml_parse(&file, name, text, size, err);
+	if (!st)
+		st = read_root(&reader, pb_yaml_root(file));
+	pb_yaml_free(file);
+	pb_free(folder);
+	if (st)
+		pb_arena_free(arena);
+	else
+		*out = s;
+	return st;
+}
+
+enum pb_status pb_sweep_read(struct pb_sweep **out, const char *path, const struct pb_data_path *data, struct pb_error *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	enum pb_status st = pb_file_read(path, SWEEP_LIMIT, &text, &size, err);
+
+	if (st)
+		return st;
+	st = pb_sweep_parse(out, path, text, size, data, err);
+	pb_free(text);
+	return st;
+}
+
+void pb_sweep_free(struct pb_sweep *sweep)
+{
+	if (sweep)
+		pb_arena_free(sweep->arena);
+}

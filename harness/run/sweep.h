@@ -1,0 +1,50 @@
+/* A sweep file: what is to be run. Parsed with places; every name in it is checked before any work. */
+#ifndef PB_HARNESS_RUN_SWEEP_H
+#define PB_HARNESS_RUN_SWEEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "core/base/memory.h"
+#include "core/base/status.h"
+#include "tasks/task.h"
+
+struct pb_sweep_model {
+	const char *path;           /* resolved */
+	const char *tokenizer;      /* resolved; NULL: beside the model */
+	const char *name;           /* NULL: from the path */
+};
+
+struct pb_sweep_task {
+	const char *name;           /* of a definition, or a path of one */
+	const char *protocol;       /* NULL: the definition's own */
+	uint64_t limit;             /* items; 0: all */
+};
+
+struct pb_limits {
+	double seconds;             /* of a cell; 0: none */
+	uint64_t memory_bytes;      /* of a cell's process; 0: none */
+};
+
+struct pb_sweep {
+	struct pb_arena *arena;
+	const char *name;
+	size_t n_models, n_quantizers, n_backends, n_tasks, n_seeds;
+	struct pb_sweep_model *models;
+	const char **quantizers;    /* "rtn:bits=4,group_size=64": lists multiplied out */
+	const char **backends;      /* "blas" */
+	struct pb_sweep_task *tasks;
+	int64_t *seeds;
+	struct pb_limits limits;
+	const char *text;           /* the file as read */
+};
+
+/* Models and tokenizers are looked for as given, beside the sweep file, then in the data folders. */
+enum pb_status pb_sweep_read(struct pb_sweep **out, const char *path, const struct pb_data_path *data, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_sweep_parse(struct pb_sweep **out, const char *name, const char *text, size_t size, const struct pb_data_path *data, struct pb_error *err) PB_MUST_CHECK;
+void pb_sweep_free(struct pb_sweep *sweep);
+
+/* The place of a file that a user named: as it is, then in `folder` (may be NULL), then in the data folders.
+ * In the arena; PB_MISSING lists where it was looked for. */
+enum pb_status pb_find_file(struct pb_arena *arena, const char *name, const char *folder, const struct pb_data_path *data, const char **path, struct pb_error *err) PB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,141 @@
+#include "harness/run/wire.h"
+
+#include <string.h>
+#include "core/base/json.h"
+
+json_t *pb_wire_cell(const struct pb_cell *c)
+{
+	json_t *tasks = json_array();
+	json_t *cell;
+
+	for (size_t i = 0; i < c->n_tasks; i++)
+		json_array_append_new(tasks, json_pack("{s:s, s:I, s:s*}", "name", c->tasks[i].name, "limit", (json_int_t)c->tasks[i].limit, "protocol", c->tasks[i].protocol));
+	cell = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s*, s:s*, s:o}", "run", c->run, "key", c->key, "label", c->label, "model", c->model->path,
+		"quantizer", c->quantizer, "backend", c->backend, "seed", (json_int_t)c->seed, "tokenizer", c->model->tokenizer, "name", c->model_name, "tasks", tasks);
+	return cell;
+}
+
+/* A string member in the arena; NULL when it is not there. */
+static const char *member(const json_t *object, const char *key, struct pb_arena *arena)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? pb_arena_strdup(arena, s) : NULL;
+}
+
+enum pb_status pb_wire_read_cell(const json_t *object, struct pb_arena *arena, struct pb_cell *cell, struct pb_error *err)
+{
+	const json_t *tasks = json_object_get(object, "tasks");
+	struct pb_sweep_model *model = pb_arena_alloc(arena, 1, sizeof(*model));
+	struct pb_sweep_task *list = pb_arena_alloc(arena, json_array_size(tasks) + 1, sizeof(*list));
+	const char *key = json_string_value(json_object_get(object, "key"));
+
+	if (!model || !list)
+		return pb_out_of_memory(err, "a cell");
+	memset(cell, 0, sizeof(*cell));
+	model->path = member(object, "model", arena);
+	model->tokenizer = member(object, "tokenizer", arena);
+	model->name = member(object, "name", arena);
+	cell->model = model;
+	cell->model_name = model->name;
+	cell->run = member(object, "run", arena);
+	cell->label = member(object, "label", arena);
+	cell->quantizer = member(object, "quantizer", arena);
+	cell->backend = member(object, "backend", arena);
+	cell->seed = json_integer_value(json_object_get(object, "seed"));
+	cell->tasks = list;
+	cell->n_tasks = json_array_size(tasks);
+	for (size_t i = 0; i < cell->n_tasks; i++) {
+		const json_t *t = json_array_get(tasks, i);
+
+		list[i] = (struct pb_sweep_task){ .name = member(t, "name", arena), .protocol = member(t, "protocol", arena),
+			.limit = (uint64_t)json_integer_value(json_object_get(t, "limit")) };
+		if (!list[i].name)
+			return pb_fail(err, PB_FORMAT, "a task of the cell has no name");
+	}
+	if (!key || strlen(key) >= sizeof(cell->key) || !model->path || !cell->run || !cell->label || !cell->quantizer || !cell->backend)
+		return pb_fail(err, PB_FORMAT, "not a cell");
+	strcpy(cell->key, key);
+	return PB_OK;
+}
+
+static json_t *wire_item(const struct pb_stored_item *it)
+{
+	json_t *values = json_array();
+
+	for (uint32_t i = 0; i < it->n_values; i++)
+		json_array_append_new(values, pb_json_number(it->values[i]));
+	return json_pack("[I, f, i, i, i, o]", (json_int_t)it->index, it->weight, it->gold, it->chosen, it->chosen_norm, values);
+}
+
+json_t *pb_wire_result(const struct pb_cell_result *result)
+{
+	json_t *rows = json_array(), *items = json_array();
+
+	for (size_t i = 0; i < result->rows.n; i++)
+		json_array_append_new(rows, pb_row_json(&result->rows.rows[i]));
+	for (size_t i = 0; i < result->n_tasks; i++) {
+		json_t *list = json_array();
+
+		for (size_t k = 0; k < result->tasks[i].n_items; k++)
+			json_array_append_new(list, wire_item(&result->tasks[i].items[k]));
+		json_array_append_new(items, json_pack("{s:s, s:o}", "task", result->tasks[i].task, "items", list));
+	}
+	return json_pack("{s:o, s:o}", "rows", rows, "items", items);
+}
+
+static enum pb_status read_item(const json_t *object, struct pb_arena *arena, struct pb_stored_item *it, struct pb_error *err)
+{
+	const json_t *list = json_array_get(object, 5);
+	size_t n = json_array_size(list);
+	double *values = pb_arena_alloc(arena, n, sizeof(double));
+
+	if (!values)
+		return pb_out_of_memory(err, "items");
+	if (json_array_size(object) != 6 || n > UINT32_MAX)
+		return pb_fail(err, PB_FORMAT, "a worker sent an item that is none");
+	for (size_t i = 0; i < n; i++)
+		values[i] = json_number_value(json_array_get(list, i));
+	*it = (struct pb_stored_item){ .index = (uint32_t)json_integer_value(json_array_get(object, 0)), .weight = json_number_value(json_array_get(object, 1)),
+		.gold = (int32_t)json_integer_value(json_array_get(object, 2)), .chosen = (int32_t)json_integer_value(json_array_get(object, 3)),
+		.chosen_norm = (int32_t)json_integer_value(json_array_get(object, 4)), .n_values = (uint32_t)n, .values = values };
+	return PB_OK;
+}
+
+static enum pb_status read_task(const json_t *object, struct pb_arena *arena, struct pb_stored_task *task, struct pb_error *err)
+{
+	const json_t *list = json_object_get(object, "items");
+	struct pb_stored_item *items = pb_arena_alloc(arena, json_array_size(list) + 1, sizeof(*items));
+	enum pb_status st = PB_OK;
+
+	task->task = member(object, "task", arena);
+	task->n_items = json_array_size(list);
+	task->items = items;
+	if (!items || !task->task)
+		return pb_out_of_memory(err, "items");
+	for (size_t i = 0; !st && i < task->n_items; i++)
+		st = read_item(json_array_get(list, i), arena, &items[i], err);
+	return st;
+}
+
+enum pb_status pb_wire_read_result(const json_t *object, struct pb_cell_result *result, struct pb_error *err)
+{
+	const json_t *rows = json_object_get(object, "rows"), *items = json_object_get(object, "items");
+	enum pb_status st = PB_OK;
+
+	memset(result, 0, sizeof(*result));
+	pb_rows_init(&result->rows);
+	result->arena = pb_arena_new();
+	result->tasks = result->arena ? pb_arena_alloc(result->arena, json_array_size(items) + 1, sizeof(*result->tasks)) : NULL;
+	if (!result->tasks)
+		st = pb_out_of_memory(err, "a result");
+	for (size_t i = 0; !st && i < json_array_size(rows); i++)
+		st = pb_row_from_json(&result->rows, json_array_get(rows, i), err);
+	for (size_t i = 0; !st && i < json_array_size(items); i++)
+		st = read_task(json_array_get(items, i), result->arena, &result->tasks[result->n_tasks++], err);
+	if (!st && result->rows.n == 0)
+		st = pb_fail(err, PB_FORMAT, "a worker sent a cell without rows");
+	if (st)
+		pb_cell_result_free(result);
+	return st;
+}
