@@ -10,18 +10,19 @@ packages := gcc make pkg-config libcsv-dev libpcre2-dev libpapi-dev libcairo2-de
 	libyaml-dev libsqlite3-dev libopenblas-dev zlib1g-dev libbz2-dev libutf8proc-dev libcmocka-dev fonts-dejavu-core
 modules := libpcre2-8 papi cairo jansson libcrypto yaml-0.1 sqlite3 openblas zlib libutf8proc
 
-# Everything that compiles needs the packages; they are installed once, by a stamp.
+# Everything that compiles needs the packages. When some are missing, this makefile includes a file whose rule
+# installs them, and make starts again with them in place.
 goals := $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out deps help clean,$(goals)),)
-ifneq ($(shell $(PKG_CONFIG) --exists $(modules) 2>/dev/null && echo yes),yes)
-need_deps := build/deps.stamp
+ifneq ($(shell $(PKG_CONFIG) --exists $(modules) cmocka 2>/dev/null && test -f /usr/include/csv.h && test -f /usr/include/bzlib.h && echo yes),yes)
+include build/deps.mk
 endif
 endif
 
 version := $(shell git describe --always --dirty --tags 2>/dev/null || cat VERSION)
 warnings := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 common := -std=c17 -D_GNU_SOURCE -DPB_DATADIR='"$(PREFIX)/share/paretobench"' -I. -pthread -fno-fast-math -ffp-contract=off $(warnings) \
-	$(if $(need_deps),,$(shell $(PKG_CONFIG) --cflags $(modules) 2>/dev/null))
+	-DPCRE2_CODE_UNIT_WIDTH=8 $(shell $(PKG_CONFIG) --cflags $(modules) 2>/dev/null)
 flags_release := -O2 -g
 flags_debug := -O0 -g
 flags_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -46,6 +47,11 @@ fuzzers := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 benches := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 unit_support := $(patsubst %.c,$(O)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
 
+# V=1 shows the commands.
+ifneq ($(V),1)
+say = @echo "$(1) $@";
+endif
+
 .PHONY: all check quickstart deps help clean install units fuzzers benches golden-update check-config
 all: $(program) $(skeletons)
 ifeq ($(config),release)
@@ -53,26 +59,26 @@ ifeq ($(config),release)
 endif
 
 $(program): $(O)/harness/cli/main.o $(library)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(library) -Wl,--no-whole-archive $(LDLIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(library) -Wl,--no-whole-archive $(LDLIBS)
 $(library): $(objects)
 	@rm -f $@
-	ar rcs $@ $^
-$(O)/%.o: %.c | $(need_deps)
+	$(call say,ar)ar rcs $@ $^
+$(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter core/base/version.c,$<),-DPB_VERSION='"$(version)"') -MMD -MP -c -o $@ $<
-$(O)/%.so: %.c | $(need_deps)
+	$(call say,cc)$(CC) $(CFLAGS) $(if $(filter core/base/version.c,$<),-DPB_VERSION='"$(version)"') -MMD -MP -c -o $@ $<
+$(O)/%.so: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fPIC -shared -MMD -MP -o $@ $<
+	$(call say,cc)$(CC) $(CFLAGS) -fPIC -shared -MMD -MP -o $@ $<
 $(O)/tests/unit/test_%: $(O)/tests/unit/test_%.o $(unit_support) $(library)
-	$(CC) $(LDFLAGS) -o $@ $< $(unit_support) $(library) -lcmocka $(LDLIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(unit_support) $(library) -lcmocka $(LDLIBS)
 $(O)/tests/bench/bench_%: $(O)/tests/bench/bench_%.o $(library)
-	$(CC) $(LDFLAGS) -o $@ $< $(library) $(LDLIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(library) $(LDLIBS)
 ifeq ($(config),fuzz)
 $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(library)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(library) $(LDLIBS)
 else
 $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/onefile.o $(library)
-	$(CC) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/onefile.o $(library) $(LDLIBS)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/onefile.o $(library) $(LDLIBS)
 endif
 .PRECIOUS: $(O)/%.o
 # The version goes into one object; it is made again when the description changes.
@@ -87,21 +93,21 @@ fuzzers: $(fuzzers)
 benches: $(benches)
 
 # Tests: release and sanitizer builds, then one count of everything.
-check: $(need_deps)
+check:
 	@$(MAKE) --no-print-directory all units fuzzers config=release
 	@$(MAKE) --no-print-directory all units fuzzers config=sanitize
 	@sh tests/run.sh
 
-quickstart: $(need_deps)
+quickstart:
 	@$(MAKE) --no-print-directory all config=release
 	@sh configs/quickstart.sh
 
 golden-update: all
 	@sh tests/golden/run.sh --update
 
-deps build/deps.stamp:
+deps build/deps.mk:
 	@sh tests/deps.sh $(packages)
-	@mkdir -p build && touch build/deps.stamp
+	@mkdir -p build && touch build/deps.mk
 
 install: all
 	install -D $(program) $(DESTDIR)$(PREFIX)/bin/paretobench
