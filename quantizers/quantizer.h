@@ -1,7 +1,7 @@
 /* The plugin interface of quantizers: weights of one matrix in, an encoded matrix out.
  *
  * A plugin is one file that ends in one constant struct. Hooks return a status and put one sentence
- * into err (without the matrix's name: the caller adds it); they do not print, read files, the clock
+ * into err (without the matrix's name: pb_quantizer_run adds it); they do not print, read files, the clock
  * or the environment; they take random numbers from the context. */
 #ifndef PB_QUANTIZERS_QUANTIZER_H
 #define PB_QUANTIZERS_QUANTIZER_H
@@ -50,6 +50,9 @@ struct pb_quantizer {
 	enum pb_status (*plan)(const void *options, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes, struct pb_error *err);
 	/* One matrix; called in parallel for different matrices; required. *out is owned by the caller. */
 	enum pb_status (*quantize)(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err);
+	/* Optional: plan for one matrix, when the bytes depend on more than its shape. Of the job's numbers it may only ask
+	 * which there are (NULL or not); weights may be NULL. Without this hook plan holds for every matrix. */
+	enum pb_status (*plan_job)(const void *options, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *err);
 };
 
 /* The registry: sorted by name. */
@@ -62,7 +65,8 @@ size_t pb_quantizer_count(void);
 const struct pb_quantizer *pb_quantizer_at(size_t i);          /* built in first, then loaded, in order */
 /* Hooks present, ABI, names, options sound. */
 enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error *err) PB_MUST_CHECK;
-/* Opens a shared object with the symbol `pb_plugin` (const struct pb_quantizer); checked, then part of the list. */
+/* Opens a shared object with the symbol `pb_plugin` (const struct pb_quantizer); checked, then part of the list for the
+ * life of the process. Not for several threads at once, nor beside a look-up. */
 enum pb_status pb_quantizer_load(const char *path, struct pb_error *err) PB_MUST_CHECK;
 
 /* A quantizer with its options. */
@@ -74,8 +78,11 @@ struct pb_quantizer_use {
 enum pb_status pb_quantizer_use_parse(struct pb_quantizer_use *out, const char *text, struct pb_error *err) PB_MUST_CHECK;
 void pb_quantizer_use_free(struct pb_quantizer_use *use);
 
-/* One matrix through plan, quantize and the checks that hold for all: weights finite, result of the right shape,
- * pb_encoded_check, bytes as planned. */
+/* Bytes of one matrix, before any work: plan_job where there is one, else plan. */
+enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *err) PB_MUST_CHECK;
+/* One matrix through plan, quantize and the checks that hold for all: weights finite, what it needs is there, result of
+ * the right shape, pb_encoded_check, bytes as planned. Messages of this and of pb_quantizer_plan begin with
+ * "QUANTIZER: MATRIX: ". */
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
 
 #endif

@@ -1,0 +1,328 @@
+#include "quantizers/quantizer.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <link.h>
+#include <string.h>
+#include "core/base/file.h"
+#include "core/base/memory.h"
+#include "core/base/text.h"
+#include "core/model/tensor.h"
+
+/* The loaded plugins; their shared objects stay open. */
+static const struct pb_quantizer **loaded;
+static size_t n_loaded;
+
+size_t pb_quantizer_count(void)
+{
+	return pb_n_quantizers + n_loaded;
+}
+
+const struct pb_quantizer *pb_quantizer_at(size_t i)
+{
+	if (i < pb_n_quantizers)
+		return pb_quantizers[i];
+	return i - pb_n_quantizers < n_loaded ? loaded[i - pb_n_quantizers] : NULL;
+}
+
+static const struct pb_quantizer *find_exact(const char *name)
+{
+	for (size_t i = 0; i < pb_quantizer_count(); i++)
+		if (!strcmp(pb_quantizer_at(i)->name, name))
+			return pb_quantizer_at(i);
+	return NULL;
+}
+
+const struct pb_quantizer *pb_quantizer_find(const char *name, struct pb_error *err)
+{
+	const struct pb_quantizer *found = find_exact(name);
+	if (found)
+		return found;
+
+	size_t n = pb_quantizer_count();
+	const char **names = pb_alloc(n, sizeof *names);
+	if (!names) {
+		(void)pb_out_of_memory(err, "the names of the quantizers");
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		names[i] = pb_quantizer_at(i)->name;
+	const char *near = pb_nearest(name, names, n);
+	if (near) {
+		(void)pb_fail(err, PB_USAGE, "quantizer '%.60s': there is none of that name\ndid you mean '%s'?", name, near);
+	} else {
+		struct pb_text list = { 0 };
+		for (size_t i = 0; i < n; i++)
+			pb_text_printf(&list, "%s%s", i ? ", " : "", names[i]);
+		(void)pb_fail(err, PB_USAGE, "quantizer '%.60s': there is none of that name\nthere are: %s", name, pb_text_c(&list));
+		pb_text_free(&list);
+	}
+	pb_free(names);
+	return NULL;
+}
+
+/* ---- checks of a plugin ---- */
+
+static bool name_is_sound(const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t n = strlen(name);
+	return n >= 1 && n <= 40 && strspn(name, allowed) == n;
+}
+
+static bool family_is_known(const char *family)
+{
+	static const char *const families[] = { "full precision", "k-bit", "ParetoQ", "OneBit", "SqueezeLLM", "VPTQ", "other" };
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+		if (!strcmp(family, families[i]))
+			return true;
+	return false;
+}
+
+static size_t option_bytes(enum pb_option_type type)
+{
+	switch (type) {
+	case PB_OPTION_INT: return sizeof(int64_t);
+	case PB_OPTION_REAL: return sizeof(double);
+	case PB_OPTION_BOOL: return sizeof(bool);
+	case PB_OPTION_CHOICE: return sizeof(int);
+	}
+	return 0;
+}
+
+static enum pb_status check_options(const struct pb_quantizer *q, struct pb_error *err)
+{
+	if (!q->options)
+		return pb_fail(err, PB_FAILED, "%s: no table of options (an empty one is PB_OPT_END alone)", q->name);
+	for (const struct pb_option *o = q->options; o->name; o++) {
+		size_t size = option_bytes(o->type);
+		if (size == 0)
+			return pb_fail(err, PB_FAILED, "%s: option %s: type %d is not known", q->name, o->name, (int)o->type);
+		if (o->offset > q->options_size || size > q->options_size - o->offset || o->offset % size)
+			return pb_fail(err, PB_FAILED, "%s: option %s: offset %zu does not fit a struct of %zu bytes",
+				q->name, o->name, o->offset, q->options_size);
+	}
+	return pb_options_check(q->options, q->name, err);
+}
+
+enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error *err)
+{
+	/* First: behind another number the other members may mean something else. */
+	if (q->abi != PB_QUANTIZER_ABI)
+		return pb_fail(err, PB_UNSUPPORTED, "the plugin was made for ABI %u, this program has ABI %u\ncompile it again with this program's headers",
+			q->abi, (unsigned)PB_QUANTIZER_ABI);
+	if (!q->name || !*q->name)
+		return pb_fail(err, PB_FAILED, "the plugin has no name");
+	if (!name_is_sound(q->name))
+		return pb_fail(err, PB_FAILED, "'%.60s': a name is 1 to 40 of a-z, 0-9 and _", q->name);
+
+	const struct {
+		const char *what, *text;
+	} texts[] = { { "title", q->title }, { "source", q->source }, { "family", q->family }, { "help", q->help } };
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (!texts[i].text || !*texts[i].text)
+			return pb_fail(err, PB_FAILED, "%s: no %s", q->name, texts[i].what);
+	if (!family_is_known(q->family))
+		return pb_fail(err, PB_FAILED, "%s: family '%.40s' is not known; 'other' is for everything else", q->name, q->family);
+	if (q->version == 0)
+		return pb_fail(err, PB_FAILED, "%s: version 0; versions count from 1", q->name);
+	if (q->needs > PB_NEEDS_TRAINING)
+		return pb_fail(err, PB_FAILED, "%s: needs %d is not known", q->name, (int)q->needs);
+
+	const char *missing = !q->wbits ? "wbits" : !q->plan ? "plan" : !q->quantize ? "quantize" : NULL;
+	if (missing)
+		return pb_fail(err, PB_FAILED, "%s: no hook %s", q->name, missing);
+	return check_options(q, err);
+}
+
+/* ---- loading ---- */
+
+/* The symbol's size tells a plugin from something else of that name, and keeps reads inside of it. */
+static enum pb_status check_symbol_size(void *symbol, struct pb_error *err)
+{
+	Dl_info info;
+	const ElfW(Sym) *entry = NULL;
+	if (!dladdr1(symbol, &info, (void **)&entry, RTLD_DL_SYMENT) || !entry)
+		return PB_OK;
+	size_t needed = offsetof(struct pb_quantizer, abi) + sizeof(unsigned);
+	const struct pb_quantizer *q = symbol;
+	if (entry->st_size >= needed && q->abi == PB_QUANTIZER_ABI)
+		needed = sizeof *q;
+	if (entry->st_size < needed)
+		return pb_fail(err, PB_FORMAT, "its symbol pb_plugin has %" PRIu64 " bytes; a struct pb_quantizer has %zu",
+			(uint64_t)entry->st_size, sizeof *q);
+	return PB_OK;
+}
+
+static enum pb_status add_plugin(void *object, struct pb_error *err)
+{
+	void *symbol = dlsym(object, "pb_plugin");
+	if (!symbol)
+		return pb_fail(err, PB_FORMAT, "there is no symbol pb_plugin in it");
+	enum pb_status status = check_symbol_size(symbol, err);
+	if (status != PB_OK)
+		return status;
+	const struct pb_quantizer *q = symbol;
+	status = pb_quantizer_check(q, err);
+	if (status != PB_OK)
+		return status;
+	if (find_exact(q->name))
+		return pb_fail(err, PB_USAGE, "a quantizer named '%s' is there already", q->name);
+
+	const struct pb_quantizer **grown = pb_realloc(loaded, n_loaded + 1, sizeof *grown);
+	if (!grown)
+		return pb_out_of_memory(err, "the list of plugins");
+	loaded = grown;
+	loaded[n_loaded++] = q;
+	return PB_OK;
+}
+
+enum pb_status pb_quantizer_load(const char *path, struct pb_error *err)
+{
+	struct pb_error why;
+	if (!pb_file_exists(path))
+		return pb_fail(err, PB_MISSING, "plugin %s: there is no such file", path);
+	/* Without a slash dlopen would look in the system's folders instead. */
+	char *file = strchr(path, '/') ? pb_strdup(path) : pb_path_join("./", path);
+	if (!file)
+		return pb_out_of_memory(err, "the path of a plugin");
+	void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+	enum pb_status status;
+	if (!object) {
+		const char *text = dlerror();
+		size_t n = strlen(file);
+		if (!strncmp(text, file, n) && !strncmp(text + n, ": ", 2))
+			text += n + 2;
+		status = pb_fail(&why, PB_FORMAT, "it does not load: %s", text);
+	} else {
+		status = add_plugin(object, &why);
+	}
+	pb_free(file);
+	if (status == PB_OK)
+		return PB_OK;
+	if (object)
+		dlclose(object);
+	return pb_fail(err, status, "plugin %s: %s", path, why.text);
+}
+
+/* ---- use ---- */
+
+enum pb_status pb_quantizer_use_parse(struct pb_quantizer_use *out, const char *text, struct pb_error *err)
+{
+	const char *colon = strchr(text, ':');
+	char *name = pb_strndup(text, colon ? (size_t)(colon - text) : strlen(text));
+	if (!name)
+		return pb_out_of_memory(err, "the name of a quantizer");
+	struct pb_error why;
+	const struct pb_quantizer *q = NULL;
+	if (!*name)
+		(void)pb_fail(&why, PB_USAGE, "quantizer '%.60s': a name is missing; it reads NAME or NAME:option=value,...", text);
+	else
+		q = pb_quantizer_find(name, &why);
+	pb_free(name);
+	if (!q)
+		return pb_fail(err, why.status, "%s", why.text);
+
+	void *options = pb_alloc_zero(1, q->options_size);
+	if (!options)
+		return pb_out_of_memory(err, "the options of a quantizer");
+	pb_options_default(q->options, options);
+	enum pb_status status = pb_options_parse(q->options, options, q->name, colon ? colon + 1 : NULL, err);
+	if (status != PB_OK) {
+		pb_free(options);
+		return status;
+	}
+	out->quantizer = q;
+	out->options = options;
+	return PB_OK;
+}
+
+void pb_quantizer_use_free(struct pb_quantizer_use *use)
+{
+	pb_free(use->options);
+	use->options = NULL;
+	use->quantizer = NULL;
+}
+
+/* A hook's sentence, or one in its place when it gave none, behind the names. */
+static enum pb_status fail_named(struct pb_error *err, const struct pb_quantizer *q, const struct pb_quantize_job *job,
+	enum pb_status status, const struct pb_error *why)
+{
+	return pb_fail(err, status, "%s: %s%s%s", q->name, job->name ? job->name : "", job->name ? ": " : "",
+		*why->text ? why->text : "it failed and gave no reason");
+}
+
+static enum pb_status plan_unnamed(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *why)
+{
+	const struct pb_quantizer *q = use->quantizer;
+	if (job->rows == 0 || job->cols == 0)
+		return pb_fail(why, PB_UNSUPPORTED, "a matrix of %" PRIu32 " x %" PRIu32 " has no weights", job->rows, job->cols);
+	if (q->plan_job)
+		return q->plan_job(use->options, job, bytes, why);
+	return q->plan(use->options, job->rows, job->cols, job->source_dtype, bytes, why);
+}
+
+enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *err)
+{
+	struct pb_error why = { PB_OK, "" };
+	uint64_t planned = 0;
+	enum pb_status status = plan_unnamed(use, job, &planned, &why);
+	if (status != PB_OK)
+		return fail_named(err, use->quantizer, job, status, &why);
+	*bytes = planned;
+	return PB_OK;
+}
+
+static enum pb_status check_inputs(const struct pb_quantizer *q, const struct pb_quantize_job *job, struct pb_error *why)
+{
+	uint64_t n = (uint64_t)job->rows * job->cols;
+	uint64_t bad = pb_count_not_finite(job->weights, n);
+	if (bad)
+		return pb_fail(why, PB_NUMERIC, "%" PRIu64 " of %" PRIu64 " weights are not finite", bad, n);
+	if (q->needs == PB_NEEDS_ACTIVATIONS && !job->second_moment)
+		return pb_fail(why, PB_UNSUPPORTED, "it needs second moments of the inputs and was given none");
+	if (q->needs == PB_NEEDS_GRADIENTS && !job->gradient_sq)
+		return pb_fail(why, PB_UNSUPPORTED, "it needs squared gradients and was given none");
+	return PB_OK;
+}
+
+static enum pb_status check_result(const struct pb_encoded *m, const struct pb_quantize_job *job, uint64_t planned, struct pb_error *why)
+{
+	if (!m)
+		return pb_fail(why, PB_FAILED, "the plugin said ok and gave no matrix");
+	if (m->rows != job->rows || m->cols != job->cols)
+		return pb_fail(why, PB_FAILED, "the plugin gave a matrix of %" PRIu32 " x %" PRIu32 " for one of %" PRIu32 " x %" PRIu32,
+			m->rows, m->cols, job->rows, job->cols);
+	enum pb_status status = pb_encoded_check(m, why);
+	if (status != PB_OK)
+		return pb_fail_prefix(why, "the plugin gave a matrix that is not sound");
+	uint64_t bytes = pb_encoded_bytes(m);
+	if (bytes != planned)
+		return pb_fail(why, PB_FAILED, "the plugin planned %" PRIu64 " bytes and stored %" PRIu64, planned, bytes);
+	return PB_OK;
+}
+
+enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
+{
+	const struct pb_quantizer *q = use->quantizer;
+	struct pb_error why = { PB_OK, "" };
+	struct pb_encoded *m = NULL;
+	uint64_t planned = 0;
+
+	enum pb_status status = plan_unnamed(use, job, &planned, &why);
+	if (status == PB_OK)
+		status = check_inputs(q, job, &why);
+	if (status == PB_OK) {
+		status = q->quantize(use->options, job, &m, &why);
+		if (status != PB_OK)
+			m = NULL; /* a hook that fails gives nothing */
+		else
+			status = check_result(m, job, planned, &why);
+	}
+	if (status != PB_OK) {
+		pb_encoded_free(m);
+		return fail_named(err, q, job, status, &why);
+	}
+	*out = m;
+	return PB_OK;
+}
