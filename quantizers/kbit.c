@@ -14,7 +14,7 @@
  * columns as f16 and their u32 indices.
  *
  * Where the sources leave room:
- * - A tie takes the lower level; fp4 has bitsandbytes' strict thresholds. nf4 and fp4 multiply by 1/s_b as its kernels do,
+ * - A tie takes the lower level; nf4 and fp4 have bitsandbytes' thresholds, to the bit. nf4 and fp4 multiply by 1/s_b as its kernels do,
  *   the others divide.
  * - 16-bit constants are rounded first and the weights are coded with the rounded one; what lies beyond the table goes to
  *   its end. The mean is rounded before it is subtracted. With nested constants the weights are coded with the f32
@@ -319,6 +319,9 @@ static enum pb_status kbit_set_levels(const struct kbit_options *o, struct pb_en
 			return status;
 	}
 	pb_level_search_make(search, levels, n_levels);
+	if (o->type == KBIT_NF4) /* dQuantizeNF4's thresholds are the midpoints rounded to f32, to either side */
+		for (unsigned i = 0; i + 1 < search->n; i++)
+			search->middle[i] = (search->sorted[i] + search->sorted[i + 1]) * 0.5f;
 	return PB_OK;
 }
 
