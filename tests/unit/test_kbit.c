@@ -215,7 +215,7 @@ static void check_nibbles(const char *options, const char *expected, double erro
 	hex[64] = 0;
 	assert_string_equal(hex, expected);
 	float *d = decode(m);
-	near(mean_error(w, d, 64), error, 1e-9, options);
+	near(mean_error(w, d, 64), error, 1e-8, options); /* published as an f32 */
 	free(d);
 	pb_encoded_free(m);
 }
@@ -224,7 +224,7 @@ static void deployed_vectors(void **state)
 {
 	(void)state;
 	check_nibbles("type=nf4,scale=f32", "00000111111112222233344445556667788899aaabbbccccddddeeeeeeefffff", 0.082399504);
-	check_nibbles("type=fp4,scale=f32", "bbbbbbaaaaaaaadddddccccffffeeee99911166667744445555522222222333333", 0.101702009);
+	check_nibbles("type=fp4,scale=f32", "bbbbbbaaaaaaaadddddccccffeeee99911166667744445555522222222333333", 0.101702009);
 }
 
 /* ---- tables ---- */
@@ -708,13 +708,13 @@ static void nested_constants(void **state)
 
 /* Quantizing what was decoded changes nothing, for tables that hold both -1 and 1. Not for quantile, whose table is made
  * again from other numbers, nor for nested constants, which are coded again; for dynamic, which has no -1, when the largest
- * weight of each block is positive. */
+ * weight of each block is positive, up to 7 bits: the rounding of bf16 is wider than the top step of 8. */
 static void idempotent(void **state)
 {
 	(void)state;
 	static const char *const types[] = { "type=int,bits=2", "type=int,bits=3", "type=int,bits=5", "type=int,bits=8", "type=float,bits=3",
 		"type=float,bits=4", "type=float,bits=6", "type=float,bits=8,exponent=4", "type=nf4", "type=fp4", "type=fp4_mx", "type=af4",
-		"type=dynamic,bits=3", "type=dynamic,bits=8", "type=int,bits=4,outliers=0.1" };
+		"type=dynamic,bits=3", "type=dynamic,bits=7", "type=int,bits=4,outliers=0.1" };
 	static const char *const scales[] = { "f16", "bf16", "f32" };
 	float *w = normals(9, 40 * 64), std[64];
 	for (int j = 0; j < 64; j++)
