@@ -226,9 +226,12 @@ static json_t *make_string(const char *s)
 
 static json_t *make_options(const char *s)
 {
-	json_t *out = json_loads(s, JSON_REJECT_DUPLICATES, NULL);
+	json_error_t why;
+	json_t *out = json_loads(s, JSON_REJECT_DUPLICATES, &why);
 	if (json_is_object(out))
 		return out;
+	if (!out && json_error_code(&why) == json_error_out_of_memory)
+		return NULL;
 	json_decref(out);
 	return make_string(s);
 }

@@ -143,7 +143,7 @@ enum pb_status pb_rows_json(const struct pb_rows *rows, bool lines, struct pb_te
 		if (!text)
 			return pb_out_of_memory(err, "rows as JSON");
 		pb_text_string(out, text);
-		free(text); /* jansson's own allocation */
+		pb_free(text);
 		pb_text_string(out, lines || i + 1 == rows->n ? "\n" : ",\n");
 	}
 	if (!lines)
