@@ -1,0 +1,116 @@
+/* Sweep files: lists multiply out, and every mistake is one sentence with its place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "core/base/file.h"
+#include "harness/run/sweep.h"
+
+static char folder[64], model[96];
+static struct pb_data_path nowhere;
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(folder, "/tmp/pb-sweep-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(model, sizeof(model), "%s/m.bin", folder);
+	return pb_file_write(model, "x", 1, NULL);
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command);
+}
+
+static enum pb_status parse(struct pb_sweep **sweep, const char *text, struct pb_error *err)
+{
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s/s.yaml", folder);
+	return pb_sweep_parse(sweep, name, text, strlen(text), &nowhere, err);
+}
+
+static void test_lists_multiply_out(void **state)
+{
+	struct pb_sweep *s = NULL;
+	struct pb_error err = {0};
+	enum pb_status st = parse(&s,
+		"models: [m.bin]\n"
+		"quantizers:\n"
+		"  - identity\n"
+		"  - rtn: {bits: [2, 3], group_size: [-1, 64]}\n"
+		"  - rtn:bits=4\n"
+		"tasks: [tinystories, piqa: {limit: 5}]\n"
+		"limit: 100\n"
+		"limits: {time: 1h30m, memory: 1GiB}\n"
+		"seeds: [0, 7]\n", &err);
+
+	(void)state;
+	if (st)
+		print_message("%s\n", err.text);
+	assert_int_equal(st, PB_OK);
+	assert_int_equal(s->n_quantizers, 6);
+	assert_string_equal(s->quantizers[1], "rtn:bits=2,group_size=-1");
+	assert_string_equal(s->quantizers[2], "rtn:bits=2,group_size=64");
+	assert_string_equal(s->quantizers[4], "rtn:bits=3,group_size=64");
+	assert_string_equal(s->name, "s");
+	assert_int_equal(s->tasks[0].limit, 100);
+	assert_int_equal(s->tasks[1].limit, 5);
+	assert_true(s->limits.seconds == 5400);
+	assert_int_equal(s->limits.memory_bytes, 1u << 30);
+	assert_int_equal(s->seeds[1], 7);
+	assert_string_equal(s->models[0].path, model);
+	pb_sweep_free(s);
+}
+
+/* Each text with a mistake, where it is, and a word that the message must have. */
+static void test_mistakes_have_a_place(void **state)
+{
+	static const struct { const char *text, *place, *word; } cases[] = {
+		{ "modles: [m.bin]\n", ":1:1:", "models" },
+		{ "models: [m.bin]\nquantizers: [rnt]\ntasks: [piqa]\n", ":2:14:", "rtn" },
+		{ "models: [m.bin]\nquantizers:\n  - rtn: {bitz: 4}\ntasks: [piqa]\n", ":3:", "bits" },
+		{ "models: [m.bin]\nquantizers:\n  - rtn: {bits: [4, 99]}\ntasks: [piqa]\n", ":3:21:", "99" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqua]\n", ":3:9:", "piqa" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa, piqa]\n", ":3:15:", "twice" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [{piqa: {limits: 3}}]\n", ":3:", "limit" },
+		{ "models: [none.bin]\nquantizers: [rtn]\ntasks: [piqa]\n", ":1:10:", "none.bin" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nbackends: [bals]\n", ":4:12:", "blas" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nlimits: {time: soon}\n", ":4:16:", "duration" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nlimits: {memory: 3}\n", ":4:18:", "size" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nseeds: [-1]\n", ":4:9:", "" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nseeds: []\n", ":4:8:", "empty" },
+		{ "models: []\nquantizers: [rtn]\ntasks: [piqa]\n", ":1:1:", "models" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {date: x}\n", ":4:15:", "data" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pb_sweep *s = NULL;
+		struct pb_error err = {0};
+
+		assert_int_not_equal(parse(&s, cases[i].text, &err), PB_OK);
+		if (!strstr(err.text, cases[i].place) || !strstr(err.text, cases[i].word))
+			fail_msg("case %zu: '%s' lacks '%s' or '%s'", i, err.text, cases[i].place, cases[i].word);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_lists_multiply_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mistakes_have_a_place, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
