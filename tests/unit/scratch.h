@@ -1,0 +1,12 @@
+/* A scratch folder of a test program: made on first use, removed by scratch_remove. */
+#ifndef PB_TESTS_UNIT_SCRATCH_H
+#define PB_TESTS_UNIT_SCRATCH_H
+
+const char *scratch_folder(void);
+/* A path in it; static storage, four in turn. */
+const char *scratch_path(const char *name);
+/* Entries of the folder. */
+unsigned scratch_count(void);
+void scratch_remove(void);
+
+#endif
