@@ -26,7 +26,8 @@ struct pb_data_path {
 	size_t n;
 };
 
-struct pb_task_kind;            /* registry.c */
+struct pb_task_kind;            /* kind.h; listed in registry.c */
+struct pb_definition;
 
 /* A task as defined, before data are read. */
 struct pb_task {
@@ -34,13 +35,15 @@ struct pb_task {
 	const char *name;           /* "piqa" */
 	const char *title, *source;
 	const struct pb_task_kind *kind;
-	const char *protocol;       /* default or chosen id */
+	const char *protocol;       /* default or chosen, as written: "gptq-wt2", "gptq-wt2@1024" */
 	const char *file;           /* of the definition */
-	void *definition;           /* of the kind, in the arena */
-	uint64_t limit;             /* items; 0: all */
-	char hash[PB_HASH_HEX];     /* of the definition's content, protocol and limit */
+	const struct pb_definition *definition; /* in the arena */
+	uint64_t limit;             /* the first so many items (of each subtask); windows for `window` tasks; 0: all */
+	char hash[PB_HASH_HEX];     /* of the definition's content, protocol and limit; not of titles and file places */
 };
-/* name: of a file tasks/NAME.yaml under pb_home(), or a path ending in .yaml. protocol: NULL for the definition's own. */
+/* name: of a file tasks/NAME.yaml under pb_home(), or a path ending in .yaml, or TASK_SUBTASK where the definition of
+ * TASK lists SUBTASK (blimp_adjunct_island).
+ * protocol: NULL for the definition's own; ID or ID@LENGTH, where LENGTH is the longest input (or the window) in tokens. */
 enum pb_status pb_task_open(struct pb_task **out, const char *name, const char *protocol, uint64_t limit, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_task_parse(struct pb_task **out, const char *name, const char *data, size_t size, const char *protocol, uint64_t limit, struct pb_error *err) PB_MUST_CHECK;
 void pb_task_close(struct pb_task *task);
@@ -50,11 +53,11 @@ enum pb_status pb_task_names(struct pb_arena *arena, const char ***names, size_t
 /* The data of a task, read and checked once; works without a model. PB_MISSING names the file and the folders searched. */
 struct pb_task_data {
 	struct pb_arena *arena;
-	size_t n_items;             /* after the limit */
+	size_t n_items;             /* after the limit; for `window` tasks the rows of the text, which no limit touches */
 	uint64_t n_chars;           /* bytes of text to score: for cost estimates */
 	uint64_t n_sequences;       /* about how many sequences are scored */
-	char hash[PB_HASH_HEX];     /* of the data as read */
-	void *items;                /* of the kind */
+	char hash[PB_HASH_HEX];     /* of the content of all items used; the same for every file layout that says the same */
+	const void *items;          /* of the kind */
 };
 enum pb_status pb_task_data_read(struct pb_task_data **out, const struct pb_task *task, const struct pb_data_path *path, struct pb_error *err) PB_MUST_CHECK;
 void pb_task_data_free(struct pb_task_data *data);
@@ -64,10 +67,12 @@ struct pb_task_requests {
 	struct pb_arena *arena;
 	struct pb_request *requests;
 	size_t n_requests;
-	uint64_t n_truncated;       /* requests cut from the left to fit the context */
+	uint64_t n_truncated;       /* requests cut to fit the context: pairs from the left, documents at the end */
+	const char *protocol;       /* in effect, for rows: with the length where it changes the number, "gptq-wt2@512" */
 	void *plan;                 /* of the kind: which request belongs to what */
 };
-/* context: longest input of the model (or of the protocol, the smaller). */
+/* context: longest input of the model. The length in effect is the protocol's own or the context, the smaller; a length
+ * that was asked for by ID@LENGTH and is longer than the context is PB_USAGE. */
 enum pb_status pb_task_requests_make(struct pb_task_requests **out, const struct pb_task *task, const struct pb_task_data *data,
 	const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err) PB_MUST_CHECK;
 void pb_task_requests_free(struct pb_task_requests *requests);
@@ -76,19 +81,20 @@ void pb_task_requests_free(struct pb_task_requests *requests);
 struct pb_metric {
 	const char *name;           /* "acc", "acc_norm", "nll", "ppl_token", "ppl_word", "bits_per_byte", ... */
 	double value, stderr_value; /* stderr NaN: none */
-	uint64_t n;                 /* items, or predicted tokens for nll */
+	uint64_t n;                 /* what the mean is over: items; tokens (nll, ppl_token), words, bytes */
 	bool higher_is_better;
 };
 #define PB_MAX_METRICS 16
+#define PB_SUBTASK_STRIDE 1000000u
 
 /* What is kept of each item for paired tests: the summed log-likelihoods of its choices, or of its text. */
 struct pb_item {
-	uint32_t index;             /* of the item in the data */
+	uint32_t index;             /* of the item in the data; with subtasks: subtask's place in the definition * PB_SUBTASK_STRIDE + row */
 	uint32_t n_values;
 	double *values;             /* log-likelihoods: a choice each; or one for a text or window */
 	double weight;              /* predicted tokens of a text or window; 1 for a choice item */
-	int32_t gold;               /* multiple choice: right choice; else -1 */
-	int32_t chosen;             /* multiple choice: arg-max by `acc`; else -1 */
+	int32_t gold;               /* multiple choice: right choice; loglikelihood: 0; else -1 */
+	int32_t chosen;             /* multiple choice: arg-max by `acc`; loglikelihood: 0 when greedy, else -1; else -1 */
 	int32_t chosen_norm;        /* by acc_norm; else -1 */
 };
 struct pb_task_result {
