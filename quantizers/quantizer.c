@@ -49,12 +49,12 @@ const struct pb_quantizer *pb_quantizer_find(const char *name, struct pb_error *
 		names[i] = pb_quantizer_at(i)->name;
 	const char *near = pb_nearest(name, names, n);
 	if (near) {
-		(void)pb_fail(err, PB_USAGE, "quantizer '%.60s': there is none of that name\ndid you mean '%s'?", name, near);
+		(void)pb_fail(err, PB_USAGE, "unknown quantizer '%.60s'; did you mean '%s'?", name, near);
 	} else {
 		struct pb_text list = { 0 };
 		for (size_t i = 0; i < n; i++)
 			pb_text_printf(&list, "%s%s", i ? ", " : "", names[i]);
-		(void)pb_fail(err, PB_USAGE, "quantizer '%.60s': there is none of that name\nthere are: %s", name, pb_text_c(&list));
+		(void)pb_fail(err, PB_USAGE, "unknown quantizer '%.60s'; the quantizers are %s", name, pb_text_c(&list));
 		pb_text_free(&list);
 	}
 	pb_free(names);
@@ -216,7 +216,7 @@ enum pb_status pb_quantizer_use_parse(struct pb_quantizer_use *out, const char *
 	struct pb_error why;
 	const struct pb_quantizer *q = NULL;
 	if (!*name)
-		(void)pb_fail(&why, PB_USAGE, "quantizer '%.60s': a name is missing; it reads NAME or NAME:option=value,...", text);
+		(void)pb_fail(&why, PB_USAGE, "quantizer '%.60s': no name; it reads NAME or NAME:option=value,...", text);
 	else
 		q = pb_quantizer_find(name, &why);
 	pb_free(name);
@@ -244,31 +244,23 @@ void pb_quantizer_use_free(struct pb_quantizer_use *use)
 	use->quantizer = NULL;
 }
 
-/* A hook's sentence, or one in its place when it gave none, behind the names. */
-static enum pb_status fail_named(struct pb_error *err, const struct pb_quantizer *q, const struct pb_quantize_job *job,
-	enum pb_status status, const struct pb_error *why)
+/* A hook's sentence, or one in its place when it gave none. */
+static enum pb_status pass_on(struct pb_error *err, enum pb_status status, const struct pb_error *why)
 {
-	return pb_fail(err, status, "%s: %s%s%s", q->name, job->name ? job->name : "", job->name ? ": " : "",
-		*why->text ? why->text : "it failed and gave no reason");
-}
-
-static enum pb_status plan_unnamed(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *why)
-{
-	const struct pb_quantizer *q = use->quantizer;
-	if (job->rows == 0 || job->cols == 0)
-		return pb_fail(why, PB_UNSUPPORTED, "a matrix of %" PRIu32 " x %" PRIu32 " has no weights", job->rows, job->cols);
-	if (q->plan_job)
-		return q->plan_job(use->options, job, bytes, why);
-	return q->plan(use->options, job->rows, job->cols, job->source_dtype, bytes, why);
+	return pb_fail(err, status, "%s", *why->text ? why->text : "the plugin failed and gave no reason");
 }
 
 enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *err)
 {
+	const struct pb_quantizer *q = use->quantizer;
+	if (job->rows == 0 || job->cols == 0)
+		return pb_fail(err, PB_UNSUPPORTED, "a matrix of %" PRIu32 " x %" PRIu32 " has no weights", job->rows, job->cols);
 	struct pb_error why = { PB_OK, "" };
 	uint64_t planned = 0;
-	enum pb_status status = plan_unnamed(use, job, &planned, &why);
+	enum pb_status status = q->plan_job ? q->plan_job(use->options, job, &planned, &why) :
+		q->plan(use->options, job->rows, job->cols, job->source_dtype, &planned, &why);
 	if (status != PB_OK)
-		return fail_named(err, use->quantizer, job, status, &why);
+		return pass_on(err, status, &why);
 	*bytes = planned;
 	return PB_OK;
 }
@@ -304,24 +296,22 @@ static enum pb_status check_result(const struct pb_encoded *m, const struct pb_q
 
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
 {
-	const struct pb_quantizer *q = use->quantizer;
 	struct pb_error why = { PB_OK, "" };
-	struct pb_encoded *m = NULL;
 	uint64_t planned = 0;
-
-	enum pb_status status = plan_unnamed(use, job, &planned, &why);
+	enum pb_status status = pb_quantizer_plan(use, job, &planned, err);
 	if (status == PB_OK)
-		status = check_inputs(q, job, &why);
-	if (status == PB_OK) {
-		status = q->quantize(use->options, job, &m, &why);
-		if (status != PB_OK)
-			m = NULL; /* a hook that fails gives nothing */
-		else
-			status = check_result(m, job, planned, &why);
-	}
+		status = check_inputs(use->quantizer, job, err);
+	if (status != PB_OK)
+		return status;
+
+	struct pb_encoded *m = NULL;
+	status = use->quantizer->quantize(use->options, job, &m, &why);
+	if (status != PB_OK)
+		return pass_on(err, status, &why);
+	status = check_result(m, job, planned, &why);
 	if (status != PB_OK) {
 		pb_encoded_free(m);
-		return fail_named(err, q, job, status, &why);
+		return pass_on(err, status, &why);
 	}
 	*out = m;
 	return PB_OK;

@@ -1,7 +1,7 @@
 /* The plugin interface of quantizers: weights of one matrix in, an encoded matrix out.
  *
  * A plugin is one file that ends in one constant struct. Hooks return a status and put one sentence
- * into err (without the matrix's name: pb_quantizer_run adds it); they do not print, read files, the clock
+ * into err (without the matrix's name: the caller adds it); they do not print, read files, the clock
  * or the environment; they take random numbers from the context. */
 #ifndef PB_QUANTIZERS_QUANTIZER_H
 #define PB_QUANTIZERS_QUANTIZER_H
@@ -81,8 +81,7 @@ void pb_quantizer_use_free(struct pb_quantizer_use *use);
 /* Bytes of one matrix, before any work: plan_job where there is one, else plan. */
 enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *err) PB_MUST_CHECK;
 /* One matrix through plan, quantize and the checks that hold for all: weights finite, what it needs is there, result of
- * the right shape, pb_encoded_check, bytes as planned. Messages of this and of pb_quantizer_plan begin with
- * "QUANTIZER: MATRIX: ". */
+ * the right shape, pb_encoded_check, bytes as planned. The message names neither quantizer nor matrix. */
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
 
 #endif

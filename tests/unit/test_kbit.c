@@ -672,7 +672,6 @@ static void large_constants(void **state)
 	struct pb_encoded *m = NULL;
 	struct pb_error err;
 	assert_int_equal(pb_quantizer_run(&use, &job, &m, &err), PB_NUMERIC);
-	assert_non_null(strstr(err.text, "kbit: m: "));
 	assert_non_null(strstr(err.text, "too large for F16"));
 	pb_quantizer_use_free(&use);
 	assert_true(error_of("type=nf4,scale=bf16", w, 1, 64) < 300.0 / 64 + 3);

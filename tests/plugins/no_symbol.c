@@ -1,0 +1,3 @@
+/* A shared object that is no plugin. */
+extern const int pb_something_else;
+const int pb_something_else = 1;
