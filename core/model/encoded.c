@@ -43,6 +43,33 @@ uint64_t pb_encoded_blocks(const struct pb_encoded *m)
 	return coded / size + (coded % size != 0);
 }
 
+void pb_encoded_block(const struct pb_encoded *m, uint64_t i, uint64_t *first, uint64_t *n)
+{
+	uint64_t coded = pb_encoded_coded_cols(m), size = m->block_size, end = m->rows * coded;
+	if (m->block_kind == PB_BLOCK_ROW) {
+		uint64_t in_row = coded / size + (coded % size != 0), row = i / in_row;
+		*first = row * coded + i % in_row * size;
+		end = (row + 1) * coded;
+	} else {
+		*first = i * size;
+	}
+	*n = end - *first < size ? end - *first : size;
+}
+
+void pb_encoded_set_groups(struct pb_encoded *m, int64_t group_size)
+{
+	uint64_t coded = pb_encoded_coded_cols(m);
+	m->block_kind = group_size == 0 ? PB_BLOCK_FLAT : PB_BLOCK_ROW;
+	m->block_size = group_size > 0 ? (uint64_t)group_size : group_size < 0 ? coded : m->rows * coded;
+}
+
+uint64_t pb_group_count(uint32_t rows, uint32_t coded_cols, int64_t group_size)
+{
+	struct pb_encoded m = { .rows = rows, .cols = coded_cols };
+	pb_encoded_set_groups(&m, group_size);
+	return pb_encoded_blocks(&m);
+}
+
 uint64_t pb_vector_count(const struct pb_encoded *m, uint32_t length, bool along_rows)
 {
 	uint64_t coded = pb_encoded_coded_cols(m);

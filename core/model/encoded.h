@@ -131,6 +131,12 @@ enum pb_status pb_encoded_new(struct pb_encoded **out, uint32_t rows, uint32_t c
 void pb_encoded_free(struct pb_encoded *m);                     /* NULL is fine */
 uint32_t pb_encoded_coded_cols(const struct pb_encoded *m);     /* cols - n_kept */
 uint64_t pb_encoded_blocks(const struct pb_encoded *m);         /* by block_kind and block_size; 0 for NONE */
+/* Block i holds *n weights of the (rows, coded cols) array, from *first on. */
+void pb_encoded_block(const struct pb_encoded *m, uint64_t i, uint64_t *first, uint64_t *n);
+/* The option group_size of the quantizers: -1 a block a row, 0 one block for the matrix, else that many coded columns of a
+ * row. set_groups sets block_kind and block_size; group_count is the number of blocks that this makes, before there is a matrix. */
+void pb_encoded_set_groups(struct pb_encoded *m, int64_t group_size);
+uint64_t pb_group_count(uint32_t rows, uint32_t coded_cols, int64_t group_size);
 
 /* Packing. */
 unsigned pb_width_levels(enum pb_width w);                      /* 2, 3, 4, 8, ... */

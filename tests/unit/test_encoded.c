@@ -711,6 +711,39 @@ static void block_counts(void **state)
 	pb_encoded_free(NULL);
 }
 
+/* Blocks by number cover the coded weights once, in order, and none crosses what it must not cross. */
+static void blocks_by_number(void **state)
+{
+	(void)state;
+	static const int64_t sizes[] = { -1, 0, 1, 2, 3, 7, 13, 14, 1000 };
+	struct pb_encoded *m = NULL;
+	const float w[5 * 14] = { 0 };
+	const uint32_t kept[1] = { 4 };
+	OK(pb_encoded_new(&m, 5, 14, ERR));
+	OK(pb_encoded_keep_columns(m, kept, 1, w, PB_F16, ERR));
+	for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+		for (int flat = 0; flat < 2; flat++) {
+			pb_encoded_set_groups(m, sizes[s]);
+			assert_int_equal(pb_encoded_blocks(m), pb_group_count(5, 13, sizes[s]));
+			assert_int_equal(m->block_kind, sizes[s] ? PB_BLOCK_ROW : PB_BLOCK_FLAT);
+			if (flat)
+				m->block_kind = PB_BLOCK_FLAT;
+			uint64_t next = 0, first, n;
+			for (uint64_t b = 0; b < pb_encoded_blocks(m); b++) {
+				pb_encoded_block(m, b, &first, &n);
+				assert_int_equal(first, next);
+				assert_true(n >= 1 && n <= m->block_size);
+				assert_true(m->block_kind == PB_BLOCK_FLAT || first / 13 == (first + n - 1) / 13);
+				next = first + n;
+			}
+			assert_int_equal(next, 5 * 13);
+		}
+	assert_int_equal(pb_group_count(5, 13, -1), 5);
+	assert_int_equal(pb_group_count(5, 13, 0), 1);
+	assert_int_equal(pb_group_count(5, 13, 4), 20);
+	pb_encoded_free(m);
+}
+
 /* ---------------------------------------------------------------------- nested scales */
 
 static void nested_scales(void **state)
@@ -1077,6 +1110,7 @@ int main(void)
 		cmocka_unit_test(index_packing),
 		cmocka_unit_test(widths),
 		cmocka_unit_test(block_counts),
+		cmocka_unit_test(blocks_by_number),
 		cmocka_unit_test(nested_scales),
 		cmocka_unit_test(setters_refuse),
 		cmocka_unit_test(check_refuses_corruption),
