@@ -25,7 +25,7 @@ static enum pb_status identity_dtype(const struct identity_options *o, enum pb_d
 	case BF16: *out = PB_BF16; break;
 	default:
 		if (source != PB_F32 && source != PB_F16 && source != PB_BF16)
-			return pb_fail(err, PB_UNSUPPORTED, "identity: weights of dtype %s are not stored as they are\nname one: dtype=f32",
+			return pb_fail(err, PB_UNSUPPORTED, "weights of dtype %s are not stored as they are\nname one: dtype=f32",
 				pb_dtype_name(source));
 		*out = source;
 	}

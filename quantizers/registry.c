@@ -1,9 +1,17 @@
 /* The quantizers that are built in, sorted by name: one line a plugin. */
 #include "quantizers/quantizer.h"
 
+extern const struct pb_quantizer pb_quantizer_binary;
+extern const struct pb_quantizer pb_quantizer_identity;
 extern const struct pb_quantizer pb_quantizer_kbit;
+extern const struct pb_quantizer pb_quantizer_rtn;
+extern const struct pb_quantizer pb_quantizer_ternary;
 
 const struct pb_quantizer *const pb_quantizers[] = {
+	&pb_quantizer_binary,
+	&pb_quantizer_identity,
 	&pb_quantizer_kbit,
+	&pb_quantizer_rtn,
+	&pb_quantizer_ternary,
 };
 const size_t pb_n_quantizers = sizeof pb_quantizers / sizeof *pb_quantizers;

@@ -155,7 +155,7 @@ static struct grid rtn_fit(const struct rtn_options *o, const float *x, uint64_t
 static enum pb_status rtn_width(const struct rtn_options *o, enum pb_width *out, struct pb_error *err)
 {
 	if (o->bits == 7)
-		return pb_fail(err, PB_USAGE, "rtn: bits: 7 would be stored in 8 bits\ntake 6 or 8");
+		return pb_fail(err, PB_USAGE, "bits: 7 would be stored in 8 bits\ntake 6 or 8");
 	(void)pb_width_for_levels(1u << o->bits, out); /* 2..8 bits always have one */
 	return PB_OK;
 }
@@ -225,7 +225,7 @@ static enum pb_status rtn_quantize(const void *options, const struct pb_quantize
 	if (scales && offsets && zeros && codes)
 		status = rtn_fill(o, job->weights, m, width, scales, offsets, zeros, codes, err);
 	else
-		status = pb_out_of_memory(err, "rtn");
+		status = pb_out_of_memory(err, "codes");
 	pb_free(scales);
 	pb_free(offsets);
 	pb_free(zeros);

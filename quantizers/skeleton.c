@@ -88,7 +88,7 @@ static enum pb_status skeleton_fill(const struct skeleton_options *o, const stru
 /* One matrix in, an encoded matrix out. Called in parallel for different matrices, so nothing static is written. Random
  * numbers come from a copy of job->rng, the matrix's own stream: results depend on no order and no thread. Memory comes
  * from core/base/memory.h; memory of the result belongs to the result's arena. On failure *out stays as it was and err
- * holds one sentence "who: what: why", without the name of the matrix. */
+ * holds one sentence "what: why"; the names of plugin and matrix are put in front by the caller. */
 static enum pb_status skeleton_quantize(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out,
 	struct pb_error *err)
 {
@@ -98,7 +98,7 @@ static enum pb_status skeleton_quantize(const void *options, const struct pb_qua
 		return status;
 	float *scales = pb_alloc(job->rows, sizeof *scales);
 	uint8_t *codes = pb_alloc((size_t)job->rows * job->cols, 1);
-	status = scales && codes ? skeleton_fill(options, job, m, scales, codes, err) : pb_out_of_memory(err, "skeleton");
+	status = scales && codes ? skeleton_fill(options, job, m, scales, codes, err) : pb_out_of_memory(err, "codes");
 	pb_free(scales);
 	pb_free(codes);
 	if (status)

@@ -81,7 +81,7 @@ static enum pb_status ternary_quantize(const void *options, const struct pb_quan
 	pb_encoded_set_groups(m, o->group_size);
 	float *scales = pb_alloc(pb_encoded_blocks(m), sizeof *scales);
 	uint8_t *codes = pb_alloc((size_t)job->rows * job->cols, 1);
-	status = scales && codes ? ternary_fill(o, job->weights, m, scales, codes, err) : pb_out_of_memory(err, "ternary");
+	status = scales && codes ? ternary_fill(o, job->weights, m, scales, codes, err) : pb_out_of_memory(err, "codes");
 	pb_free(scales);
 	pb_free(codes);
 	if (status)
