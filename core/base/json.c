@@ -6,9 +6,15 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 
+/* jansson says "out of memory" in few of the places where it is. */
+static _Thread_local bool ran_out;
+
 static void *alloc_bytes(size_t n)
 {
-	return pb_alloc(n, 1);
+	void *p = pb_alloc(n, 1);
+	if (p == NULL)
+		ran_out = true;
+	return p;
 }
 
 /* Before main, since it may not happen while another thread uses jansson. */
@@ -20,9 +26,10 @@ __attribute__((constructor)) static void use_our_memory(void)
 enum pb_status pb_json_parse(json_t **out, const char *name, const char *data, size_t size, struct pb_error *err)
 {
 	json_error_t why;
+	ran_out = false;
 	json_t *value = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 	if (value == NULL) {
-		if (json_error_code(&why) == json_error_out_of_memory)
+		if (ran_out)
 			return pb_out_of_memory(err, name);
 		/* The text may quote the input, with its line feeds. */
 		for (char *p = why.text; *p != '\0'; p++)
