@@ -329,6 +329,30 @@ static void thresholds(void **state)
 	assert_int_equal(code_of("type=dynamic,bits=3", -1.0f), 0);
 }
 
+/* nf4 multiplies by the inverse of the constant, int divides by it: that shows next to a threshold. */
+static void normalization(void **state)
+{
+	(void)state;
+	struct pb_rng r = pb_rng_make(3, 3);
+	float nf4_middle = (0.44070982933044434f + 0.5626170039176941f) * 0.5f;
+	int n_differ[2] = { 0, 0 };
+	for (int trial = 0; trial < 400; trial++) {
+		float s = 1 + (float)pb_rng_unit(&r), inverse = 1 / s, w[8] = { s };
+		for (int t = 0; t < 2; t++) {
+			float middle = t ? 0.5f : nf4_middle, x = middle * s;
+			w[1] = trial % 3 == 0 ? x : nextafterf(x, trial % 3 == 1 ? 0.0f : 4.0f);
+			bool by_product = w[1] * inverse > middle, by_quotient = w[1] / s > middle;
+			struct pb_encoded *m = quantize(t ? "type=int,bits=2,scale=f32" : "type=nf4,scale=f32", w, 1, 8);
+			uint8_t codes[8];
+			pb_unpack(m->width, m->packed, 0, 8, codes);
+			assert_int_equal(codes[1], t ? 1 + by_quotient : 12 + by_product);
+			n_differ[t] += by_product != by_quotient;
+			pb_encoded_free(m);
+		}
+	}
+	assert_true(n_differ[0] > 0 && n_differ[1] > 0);
+}
+
 /* ---- sizes ---- */
 
 static void effective_bits(void **state)
@@ -657,9 +681,9 @@ static void zero_blocks(void **state)
 	near(error_of("type=nf4,scale=f32", tiny, 1, 64), 0, 1e-15, "f32");
 	/* subnormal numbers, whose inverse is infinite */
 	for (int i = 0; i < 64; i++)
-		tiny[i] = i % 2 ? 1e-40f : -1e-40f;
-	near(error_of("type=nf4,scale=f32", tiny, 1, 64), 0, 1e-44, "subnormal");
-	near(error_of("type=fp4,scale=bf16", tiny, 1, 64), 0, 1e-40, "subnormal");
+		tiny[i] = (float[]){ 1e-40f, -1e-40f, 5e-41f, 0 }[i % 4];
+	near(error_of("type=nf4,scale=f32", tiny, 1, 64), 0, 1e-41 * 7 / 4, "subnormal");
+	near(error_of("type=fp4,scale=f32", tiny, 1, 64), 0, 1e-43, "subnormal");
 	free(w);
 }
 
@@ -679,6 +703,7 @@ static void large_constants(void **state)
 	use = parse("type=nf4,scale=f32,centering=1,block=8");
 	w[2] = w[3] = w[4] = w[5] = w[6] = w[7] = 3.4e38f; /* mean 2.55e38; the second weight is 5.95e38 below it */
 	assert_int_equal(pb_quantizer_run(&use, &job, &m, &err), PB_NUMERIC);
+	assert_string_equal(err.text, "weights less their mean are not finite");
 	pb_quantizer_use_free(&use);
 }
 
@@ -827,6 +852,7 @@ int main(void)
 		cmocka_unit_test(deployed_vectors),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(thresholds),
+		cmocka_unit_test(normalization),
 		cmocka_unit_test(effective_bits),
 		cmocka_unit_test(plan_knows_the_proxy),
 		cmocka_unit_test(gaussian_table),
