@@ -95,6 +95,20 @@ static void exact_on_their_own_grid(void **state)
 	free(out);
 }
 
+static void zero_and_tiny(void **state)
+{
+	(void)state;
+	const float w[4] = { 0.0f, -0.0f, 1.0f, -1.0f }, tiny[4] = { 1e-6f, -2e-6f, 4e-6f, 6e-6f };
+	struct pb_encoded *m = quantized(&pb_quantizer_binary, "", w, 1, 4); /* sign(0) = +1 */
+	expect_codes(m, "1110");
+	pb_encoded_free(m);
+	/* the scale does not fall below 1e-5 (f32: 1e-5; the mean is 3.25e-6): 0.1, -0.2, 0.4 and 0.6 steps */
+	m = quantized(&pb_quantizer_ternary, "scale_dtype=f32", tiny, 1, 4);
+	assert_true(pb_scale_at(&m->block_scale, 0) == 1e-5f);
+	expect_codes(m, "1112");
+	pb_encoded_free(m);
+}
+
 /* More scales cannot be worse for the sign code, whose scale is the least-squares one (to within the rounding of f16). */
 static void smaller_blocks_are_better(void **state)
 {
@@ -131,6 +145,7 @@ int main(void)
 		cmocka_unit_test(manners),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(exact_on_their_own_grid),
+		cmocka_unit_test(zero_and_tiny),
 		cmocka_unit_test(smaller_blocks_are_better),
 		cmocka_unit_test(tables_are_sound),
 	};
