@@ -7,6 +7,8 @@
 
 #include "core/base/memory.h"
 
+static const char byte_order_mark[] = "\xEF\xBB\xBF";
+
 /* libcsv calls back for each field and each row, and cannot be stopped from there: the first failure is kept. */
 struct reader {
 	struct pb_csv csv;
@@ -159,7 +161,7 @@ enum pb_status pb_csv_parse(struct pb_csv *out, const char *name, const char *da
 	}
 	csv_set_realloc_func(&parser, resize);
 	csv_set_free_func(&parser, pb_free);
-	if (size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) {
+	if (size >= 3 && memcmp(data, byte_order_mark, 3) == 0) {
 		data += 3;
 		size -= 3;
 	}
@@ -184,10 +186,11 @@ void pb_csv_free(struct pb_csv *csv)
 
 /* Writing. Each field puts a comma after itself and the end of the row takes the last one away, so that an absent first field is seen. */
 
+/* A field that begins with a byte-order mark would lose it as the first of a file. */
 static bool needs_quotes(const char *s)
 {
 	size_t n = strlen(s);
-	return n == 0 || strpbrk(s, ",\"\r\n") != NULL || s[0] == ' ' || s[0] == '\t' || s[n - 1] == ' ' || s[n - 1] == '\t';
+	return n == 0 || strncmp(s, byte_order_mark, 3) == 0 || strpbrk(s, ",\"\r\n") != NULL || s[0] == ' ' || s[0] == '\t' || s[n - 1] == ' ' || s[n - 1] == '\t';
 }
 
 void pb_csv_text(struct pb_text *t, const char *s)

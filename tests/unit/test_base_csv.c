@@ -122,6 +122,10 @@ static void writes(void **state)
 	pb_csv_end(&t);
 	assert_string_equal(pb_text_c(&t), ",plain text,\"\",\"a,b\",\"say \"\"hi\"\"\",\" lead\",\"trail\t\",\"x\ny\"\n"
 		"0.10000000000000001,,,-0,-9223372036854775808,\n\n");
+	pb_text_clear(&t);
+	pb_csv_text(&t, "\xEF\xBB\xBFx");
+	pb_csv_end(&t);
+	check(pb_text_c(&t), "1|\xEF\xBB\xBFx\n");
 	pb_text_free(&t);
 }
 
