@@ -116,7 +116,9 @@ static enum pb_status no_weights(struct pb_model *model, struct pb_error *err)
 	static const char *const pickles[] = { "pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth" };
 	for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++) {
 		char *path = pb_path_join(model->files->folder, pickles[i]);
-		bool there = path && pb_file_exists(path);
+		if (!path)
+			return pb_out_of_memory(err, "path of weights");
+		bool there = pb_file_exists(path);
 		pb_free(path);
 		if (there)
 			return pb_fail(err, PB_UNSUPPORTED, "%s: the weights are in %s, a PyTorch file, which is not read\nconvert the model to safetensors",

@@ -276,27 +276,29 @@ static enum pb_status open_llama2c(struct pb_model *model, struct pb_error *err)
 	return status ? status : pb_llama2c_read(model, model->files->map.data, model->files->map.size, err);
 }
 
-static bool folder_has(const struct pb_model *model, const char *name)
+static enum pb_status folder_has(const struct pb_model *model, const char *name, bool *has, struct pb_error *err)
 {
 	char *path = pb_path_join(model->files->folder, name);
-	bool has = path && pb_file_exists(path);
+	if (!path)
+		return pb_out_of_memory(err, "path of a model");
+	*has = pb_file_exists(path);
 	pb_free(path);
-	return has;
+	return PB_OK;
 }
 
 static enum pb_status open_folder(struct pb_model *model, bool is_part, struct pb_error *err)
 {
-	bool whole = !is_part || !strcmp(pb_path_name(model->path), PB_WEIGHTS_FILE);
-	if (whole && folder_has(model, PB_ENCODED_JSON)) {
-		snprintf(model->format, sizeof model->format, "paretobench");
-		return pb_encoded_model_read(model, err);
-	}
-	if (folder_has(model, "config.json")) {
-		snprintf(model->format, sizeof model->format, "huggingface");
-		return pb_huggingface_read(model, is_part ? model->path : NULL, err);
-	}
-	return pb_fail(err, PB_MISSING, "%s: no model: neither config.json nor %s is in %s", model->path, PB_ENCODED_JSON,
-		is_part ? "its folder" : "it");
+	bool whole = !is_part || !strcmp(pb_path_name(model->path), PB_WEIGHTS_FILE), encoded = false, config = false;
+	enum pb_status status = whole ? folder_has(model, PB_ENCODED_JSON, &encoded, err) : PB_OK;
+	if (!status)
+		status = folder_has(model, "config.json", &config, err);
+	if (status)
+		return status;
+	if (!encoded && !config)
+		return pb_fail(err, PB_MISSING, "%s: no model: neither config.json nor %s is in %s", model->path, PB_ENCODED_JSON,
+			is_part ? "its folder" : "it");
+	snprintf(model->format, sizeof model->format, encoded ? "paretobench" : "huggingface");
+	return encoded ? pb_encoded_model_read(model, err) : pb_huggingface_read(model, is_part ? model->path : NULL, err);
 }
 
 enum pb_status pb_model_open(struct pb_model **out, const char *path, struct pb_error *err)

@@ -63,13 +63,6 @@ static bool is_printable(const char *s, size_t limit)
 	return true;
 }
 
-/* The text of a JSON string; NULL for other values and for text with a NUL inside. */
-static const char *plain_string(const json_t *value)
-{
-	const char *s = json_string_value(value);
-	return s && strlen(s) == json_string_length(value) ? s : NULL;
-}
-
 static bool read_unsigned(const json_t *value, uint64_t *out)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
@@ -85,8 +78,8 @@ static enum pb_status parse_metadata(struct pb_safetensors *st, const char *file
 	if (!json_is_object(metadata))
 		return pb_fail(err, PB_FORMAT, "%s: __metadata__ is not an object", file);
 	json_object_foreach(metadata, key, value)
-		if (!plain_string(value))
-			return pb_fail(err, PB_FORMAT, "%s: a value in __metadata__ is not a plain string", file);
+		if (!json_is_string(value))
+			return pb_fail(err, PB_FORMAT, "%s: a value in __metadata__ is not a string", file);
 	st->metadata = json_incref(metadata);
 	return PB_OK;
 }
@@ -94,7 +87,7 @@ static enum pb_status parse_metadata(struct pb_safetensors *st, const char *file
 static enum pb_status parse_entry(struct entry *e, const char *file, json_t *info, struct pb_error *err)
 {
 	const char *name = e->name;
-	const char *dtype = plain_string(json_object_get(info, "dtype"));
+	const char *dtype = json_string_value(json_object_get(info, "dtype"));
 	const json_t *shape = json_object_get(info, "shape"), *offsets = json_object_get(info, "data_offsets");
 	if (!json_is_object(info) || json_object_size(info) != 3 || !dtype || !json_is_array(shape) || !json_is_array(offsets))
 		return pb_fail(err, PB_FORMAT, "%s: tensor %s: not an object of dtype, shape and data_offsets", file, name);
