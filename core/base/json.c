@@ -1,12 +1,13 @@
 #include "core/base/json.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "core/base/file.h"
 #include "core/base/memory.h"
+#include "core/base/text.h"
 
-/* jansson says "out of memory" in few of the places where it is. */
+/* jansson says "out of memory" in few of the places where it is, and its reader goes on with a byte less when the text
+ * of a token cannot grow. */
 static _Thread_local bool ran_out;
 
 static void *alloc_bytes(size_t n)
@@ -28,6 +29,10 @@ enum pb_status pb_json_parse(json_t **out, const char *name, const char *data, s
 	json_error_t why;
 	ran_out = false;
 	json_t *value = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	if (value != NULL && ran_out) {
+		json_decref(value);
+		value = NULL;
+	}
 	if (value == NULL) {
 		if (ran_out)
 			return pb_out_of_memory(err, name);
@@ -58,22 +63,31 @@ json_t *pb_json_number(double value)
 	return isfinite(value) ? json_real(value) : json_null();
 }
 
+static int append(const char *bytes, size_t n, void *text)
+{
+	pb_text_bytes(text, bytes, n);
+	return 0;
+}
+
+/* Not json_dumps: when its buffer cannot grow it may leave bytes out and give the rest. */
+static char *dump(const json_t *value, size_t flags, const char *end)
+{
+	struct pb_text text = { 0 };
+	int failed = json_dump_callback(value, append, &text, flags | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+	pb_text_string(&text, end);
+	if (failed || text.failed) {
+		pb_text_free(&text);
+		return NULL;
+	}
+	return text.data;
+}
+
 char *pb_json_canonical(const json_t *value)
 {
-	return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+	return dump(value, JSON_COMPACT, "");
 }
 
 char *pb_json_pretty(const json_t *value)
 {
-	char *text = json_dumps(value, JSON_SORT_KEYS | JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-	if (text == NULL)
-		return NULL;
-	size_t n = strlen(text);
-	char *longer = pb_realloc(text, n + 2, 1);
-	if (longer == NULL) {
-		pb_free(text);
-		return NULL;
-	}
-	memcpy(longer + n, "\n", 2);
-	return longer;
+	return dump(value, JSON_INDENT(2), "\n");
 }
