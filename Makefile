@@ -42,6 +42,7 @@ library := $(O)/libparetobench.a
 objects := $(patsubst %.c,$(O)/%.o,$(filter-out $(main),$(sources)))
 program := $(O)/paretobench
 skeletons := $(patsubst %.c,$(O)/%.so,$(wildcard quantizers/skeleton.c tests/plugins/*.c))
+tools := $(O)/tests/cli/make_model
 units := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 fuzzers := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 benches := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
@@ -71,6 +72,8 @@ $(O)/%.so: %.c
 	$(call say,cc)$(CC) $(CFLAGS) -fPIC -shared -MMD -MP -o $@ $<
 $(O)/tests/unit/test_%: $(O)/tests/unit/test_%.o $(unit_support) $(library)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(unit_support) $(library) -lcmocka $(LDLIBS)
+$(tools): %: %.o $(unit_support) $(library)
+	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(unit_support) $(library) $(LDLIBS)
 $(O)/tests/bench/bench_%: $(O)/tests/bench/bench_%.o $(library)
 	$(call say,link)$(CC) $(LDFLAGS) -o $@ $< $(library) $(LDLIBS)
 ifeq ($(config),fuzz)
@@ -88,7 +91,7 @@ $(O)/version.stamp: .FORCE
 .PHONY: .FORCE
 .FORCE:
 
-units: $(units)
+units: $(units) $(tools)
 fuzzers: $(fuzzers)
 benches: $(benches)
 
