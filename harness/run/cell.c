@@ -487,6 +487,8 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 		st = open_requests(t, tokenizer, context, &why);
 	}
 	if (!st)
+		run->base.protocol = t->requests->protocol;
+	if (!st)
 		st = backend->score(session, t->requests->requests, t->requests->n_requests, run_progress, run, &why);
 	if (!st)
 		st = pb_task_score(&scored, t->task, t->data, t->requests, &why);
