@@ -1,0 +1,281 @@
+/* Cutting a normalised text into pieces: by merges (BPE), by the best path (unigram), by characters. */
+#include <string.h>
+#include "core/model/tokenizer_kind.h"
+
+/* A stretch of the text; symbols form a list, merged ones have length 0. */
+struct symbol {
+	uint32_t start, length;
+	int32_t before, after;
+	int32_t id;             /* piece, -1: none, or its bytes */
+	bool frozen;            /* never merged */
+};
+
+struct candidate {
+	float score;
+	uint32_t left, right, length;
+	int32_t id;
+};
+
+struct merger {
+	const struct pb_tokenizer *t;
+	const char *text;
+	struct symbol *symbols;
+	uint32_t n;
+	struct candidate *heap;
+	size_t n_heap, capacity;
+	uint32_t *split;        /* [pieces], bytes of the left part that an unused piece was last made of; NULL when there is no unused piece */
+};
+
+/* The better one is on top: higher score, then further left. */
+static bool better(const struct candidate *a, const struct candidate *b)
+{
+	return a->score > b->score || (a->score == b->score && a->left < b->left);
+}
+
+static enum pb_status push(struct merger *m, struct candidate c, struct pb_error *err)
+{
+	size_t i = m->n_heap;
+
+	if (m->n_heap == m->capacity) {
+		size_t capacity = m->capacity ? 2 * m->capacity : 256;
+		struct candidate *heap = pb_realloc(m->heap, capacity, sizeof(*heap));
+
+		if (!heap)
+			return pb_out_of_memory(err, "merges");
+		m->heap = heap;
+		m->capacity = capacity;
+	}
+	m->n_heap++;
+	while (i > 0 && better(&c, &m->heap[(i - 1) / 2])) {
+		m->heap[i] = m->heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	m->heap[i] = c;
+	return PB_OK;
+}
+
+static struct candidate pop(struct merger *m)
+{
+	struct candidate top = m->heap[0], last = m->heap[--m->n_heap];
+	size_t i = 0, child;
+
+	while ((child = 2 * i + 1) < m->n_heap) {
+		if (child + 1 < m->n_heap && better(&m->heap[child + 1], &m->heap[child]))
+			child++;
+		if (!better(&m->heap[child], &last))
+			break;
+		m->heap[i] = m->heap[child];
+		i = child;
+	}
+	m->heap[i] = last;
+	return top;
+}
+
+/* The pair (left, right) when the two together are a piece. */
+static enum pb_status consider(struct merger *m, int32_t left, int32_t right, struct pb_error *err)
+{
+	const struct symbol *a, *b;
+	int32_t id;
+
+	if (left < 0 || right < 0)
+		return PB_OK;
+	a = &m->symbols[left];
+	b = &m->symbols[right];
+	if (a->frozen || b->frozen || (uint64_t)a->length + b->length > m->t->longest)
+		return PB_OK;
+	id = pb_tokenizer_lookup(m->t, m->text + a->start, a->length + b->length);
+	if (id < 0)
+		return PB_OK;
+	if (m->split && m->t->pieces[id].type == PB_PIECE_UNUSED)
+		m->split[id] = a->length;
+	return push(m, (struct candidate){ m->t->pieces[id].score, (uint32_t)left, (uint32_t)right, a->length + b->length, id }, err);
+}
+
+static size_t user_piece_at(const struct pb_tokenizer *t, const char *text, size_t n, int32_t *id)
+{
+	for (uint32_t i = 0; i < t->n_user; i++) {
+		const struct pb_piece *p = &t->pieces[t->user_pieces[i]];
+
+		if (p->length <= n && memcmp(p->text, text, p->length) == 0) {
+			*id = (int32_t)t->user_pieces[i];
+			return p->length;
+		}
+	}
+	return 0;
+}
+
+static void first_symbols(struct merger *m, size_t n)
+{
+	const char *s = m->text, *end = s + n;
+
+	while (s < end) {
+		struct symbol *y = &m->symbols[m->n];
+		const char *from = s;
+		int32_t id = -1;
+		size_t user = user_piece_at(m->t, s, (size_t)(end - s), &id);
+
+		if (user)
+			s += user;
+		else
+			pb_utf8_next(&s, end);
+		if (!user)
+			id = pb_tokenizer_lookup(m->t, from, (size_t)(s - from));
+		*y = (struct symbol){ .start = (uint32_t)(from - m->text), .length = (uint32_t)(s - from), .before = (int32_t)m->n - 1, .after = (int32_t)m->n + 1, .id = id,
+			.frozen = user > 0 || (id < 0 && m->t->bytes_before_merges) };
+		m->n++;
+	}
+	if (m->n)
+		m->symbols[m->n - 1].after = -1;
+}
+
+static enum pb_status merge_all(struct merger *m, struct pb_error *err)
+{
+	enum pb_status st = PB_OK;
+
+	for (uint32_t i = 0; !st && i + 1 < m->n; i++)
+		st = consider(m, (int32_t)i, (int32_t)i + 1, err);
+	while (!st && m->n_heap) {
+		struct candidate c = pop(m);
+		struct symbol *a = &m->symbols[c.left], *b = &m->symbols[c.right];
+
+		/* Out of date: one of the two has been merged since. */
+		if (a->length == 0 || b->length == 0 || a->length + b->length != c.length)
+			continue;
+		a->length = c.length;
+		a->id = c.id;
+		a->after = b->after;
+		if (b->after >= 0)
+			m->symbols[b->after].before = (int32_t)c.left;
+		b->length = 0;
+		st = consider(m, a->before, (int32_t)c.left, err);
+		if (!st)
+			st = consider(m, (int32_t)c.left, a->after, err);
+	}
+	return st;
+}
+
+/* A piece marked as unused goes back to the parts that it was made of, again and again. */
+static enum pb_status add_piece(const struct merger *m, const char *text, size_t n, int32_t id, size_t first, struct pb_ids *ids, struct pb_error *err)
+{
+	enum pb_status st;
+	size_t cut;
+
+	if (id < 0)
+		return pb_ids_add_unknown(m->t, text, n, first, ids, err);
+	cut = m->split && m->t->pieces[id].type == PB_PIECE_UNUSED ? m->split[id] : 0;
+	if (cut == 0 || cut >= n)
+		return pb_ids_add(ids, id, err);
+	st = add_piece(m, text, cut, pb_tokenizer_lookup(m->t, text, cut), first, ids, err);
+	return st ? st : add_piece(m, text + cut, n - cut, pb_tokenizer_lookup(m->t, text + cut, n - cut), first, ids, err);
+}
+
+enum pb_status pb_segment_bpe(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err)
+{
+	struct merger m = { .t = t, .text = text };
+	size_t first = ids->n;
+	enum pb_status st;
+
+	if (n > INT32_MAX)
+		return pb_fail(err, PB_LIMIT, "text of %zu bytes is too long to tokenize at once", n);
+	m.symbols = pb_alloc(n + 1, sizeof(*m.symbols));
+	if (t->has_unused)
+		m.split = pb_alloc_zero(t->n, sizeof(*m.split));
+	if (!m.symbols || (t->has_unused && !m.split)) {
+		pb_free(m.symbols);
+		pb_free(m.split);
+		return pb_out_of_memory(err, "a text");
+	}
+	first_symbols(&m, n);
+	st = merge_all(&m, err);
+	for (int32_t i = m.n ? 0 : -1; !st && i >= 0; i = m.symbols[i].after)
+		st = add_piece(&m, text + m.symbols[i].start, m.symbols[i].length, m.symbols[i].id, first, ids, err);
+	pb_free(m.heap);
+	pb_free(m.split);
+	pb_free(m.symbols);
+	return st;
+}
+
+enum pb_status pb_segment_char(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err)
+{
+	const char *s = text, *end = s + n;
+	size_t first = ids->n;
+	enum pb_status st = PB_OK;
+
+	while (!st && s < end) {
+		const char *from = s;
+		int32_t id;
+
+		pb_utf8_next(&s, end);
+		id = pb_tokenizer_lookup(t, from, (size_t)(s - from));
+		st = id >= 0 ? pb_ids_add(ids, id, err) : pb_ids_add_unknown(t, from, (size_t)(s - from), first, ids, err);
+	}
+	return st;
+}
+
+/* The best way to each byte: where its last piece begins, and which it is. */
+struct step {
+	float score;
+	uint32_t from;
+	int32_t id;
+	bool reached;
+};
+
+static void reach(struct step *to, float score, uint32_t from, int32_t id)
+{
+	if (to->reached && !(score > to->score))
+		return;
+	*to = (struct step){ score, from, id, true };
+}
+
+static void step_from(const struct pb_tokenizer *t, const char *text, size_t n, uint32_t i, struct step *steps)
+{
+	const char *s = text + i;
+	size_t character, longest = n - i < t->longest ? n - i : t->longest;
+	bool single = false;
+
+	pb_utf8_next(&s, text + n);
+	character = (size_t)(s - (text + i));
+	for (size_t length = 1; length <= longest; length++) {
+		int32_t id = pb_tokenizer_lookup(t, text + i, length);
+		float score;
+
+		if (id < 0 || t->pieces[id].type == PB_PIECE_UNUSED)
+			continue;
+		score = t->pieces[id].type == PB_PIECE_USER ? (float)length * t->highest - 0.1f : t->pieces[id].score;
+		single = single || length == character;
+		reach(&steps[i + length], steps[i].score + score, i, id);
+	}
+	if (!single)
+		reach(&steps[i + character], steps[i].score + t->lowest - 10.0f, i, -1);
+}
+
+enum pb_status pb_segment_unigram(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err)
+{
+	struct step *steps;
+	uint32_t *ends;
+	size_t n_ends = 0, first = ids->n;
+	enum pb_status st = PB_OK;
+
+	if (n > INT32_MAX)
+		return pb_fail(err, PB_LIMIT, "text of %zu bytes is too long to tokenize at once", n);
+	steps = pb_alloc_zero(n + 1, sizeof(*steps));
+	ends = pb_alloc(n + 1, sizeof(*ends));
+	if (!steps || !ends)
+		st = pb_out_of_memory(err, "a text");
+	if (!st) {
+		steps[0].reached = true;
+		for (uint32_t i = 0; i < n; i++)
+			if (steps[i].reached)
+				step_from(t, text, n, i, steps);
+		for (uint32_t i = (uint32_t)n; i > 0; i = steps[i].from)
+			ends[n_ends++] = i;
+	}
+	while (!st && n_ends > 0) {
+		const struct step *step = &steps[ends[--n_ends]];
+
+		st = step->id >= 0 ? pb_ids_add(ids, step->id, err) : pb_ids_add_unknown(t, text + step->from, ends[n_ends] - step->from, first, ids, err);
+	}
+	pb_free(steps);
+	pb_free(ends);
+	return st;
+}
