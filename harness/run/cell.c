@@ -239,13 +239,17 @@ static const char *model_name(const struct pb_sweep_model *spec, const struct pb
 
 static enum pb_status plan_sizes(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_cell *cell, struct pb_error *err)
 {
+	/* What kept columns are chosen by is not known yet, only whether there is such a thing. */
+	static const float known = 0;
 	struct pb_size size = pb_model_size(model);
 	uint64_t total = 0;
 
 	for (uint32_t i = 0; !model->quantization && i < model->n_matrices; i++) {
 		const struct pb_matrix *m = &model->matrices[i];
+		struct pb_quantize_job job = { .name = m->name, .layer = m->layer, .n_layers = model->config.n_layers, .rows = m->rows, .cols = m->cols,
+			.source_dtype = m->source.dtype, .input_row_std = pb_feeding_matrix(model, m) ? &known : NULL };
 		uint64_t bytes = 0;
-		enum pb_status st = use->quantizer->plan(use->options, m->rows, m->cols, m->source.dtype, &bytes, err);
+		enum pb_status st = pb_quantizer_plan(use, &job, &bytes, err);
 
 		if (st) {
 			pb_fail_prefix(err, "%s: %s", use->quantizer->name, m->name);

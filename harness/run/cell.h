@@ -45,6 +45,8 @@ enum pb_status pb_workspace_tokenizer(struct pb_workspace *w, const struct pb_sw
  * model is as it was. A model that is already quantized accepts `identity` alone. */
 enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
 void pb_unquantize_model(struct pb_model *model);       /* back to the file's own weights */
+/* The matrix of the same layer whose output features are this one's input features, one to one; NULL when there is none. */
+const struct pb_matrix *pb_feeding_matrix(const struct pb_model *model, const struct pb_matrix *m);
 
 /* stage: "quantize" or a task's name; done: 0..1. Non-zero stops. */
 typedef int (*pb_stage_fn)(void *arg, const char *stage, double done);

@@ -28,8 +28,7 @@ static void row_std(const float *w, uint32_t rows, uint32_t cols, float *out)
 	}
 }
 
-/* The matrix of the same layer whose output features are this one's input features, one to one; NULL when there is none. */
-static const struct pb_matrix *feeding_matrix(const struct pb_model *model, const struct pb_matrix *m)
+const struct pb_matrix *pb_feeding_matrix(const struct pb_model *model, const struct pb_matrix *m)
 {
 	const struct pb_matrix *layer = &model->matrices[(size_t)m->layer * PB_SLOTS];
 	const struct pb_matrix *from = m->slot == PB_DOWN ? &layer[PB_UP] : m->slot == PB_O ? &layer[PB_V] : NULL;
@@ -40,7 +39,7 @@ static const struct pb_matrix *feeding_matrix(const struct pb_model *model, cons
 static enum pb_status quantize_one(struct quantize_work *work, size_t i, struct pb_error *err)
 {
 	const struct pb_matrix *m = &work->model->matrices[i];
-	const struct pb_matrix *from = feeding_matrix(work->model, m);
+	const struct pb_matrix *from = pb_feeding_matrix(work->model, m);
 	struct pb_quantize_job job = { .name = m->name, .layer = m->layer, .n_layers = work->model->config.n_layers, .rows = m->rows, .cols = m->cols,
 		.source_dtype = m->source.data ? m->source.dtype : PB_F32, .rng = pb_rng_make((uint64_t)work->seed, pb_rng_stream(m->name)) };
 	float *weights = pb_alloc((size_t)m->rows * m->cols, sizeof(float));

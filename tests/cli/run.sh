@@ -90,7 +90,7 @@ for name in $names; do
 	echo "$name"
 done | root=$root out=$out xargs -r -n 1 -P "$(nproc)" sh -c '
 	folder=$(mktemp -d) && cd "$folder" || exit 1
-	PATH="$root/build/${PB_TEST_CONFIG:-release}:$PATH" PB_HOME="$root" PB_SRC="$root" timeout -k 10 600 sh "$root/tests/cli/$1.sh" \
+	PATH="$root/build/${PB_TEST_CONFIG:-release}:$root/build/release/tests/cli:$PATH" PB_HOME="$root" PB_SRC="$root" timeout -k 10 600 sh "$root/tests/cli/$1.sh" \
 		> "$out/$1.stdout" 2> "$out/$1.stderr" < /dev/null
 	echo $? > "$out/$1.code"
 	cd / && rm -rf "$folder"' sh
