@@ -19,8 +19,9 @@ static const struct pb_option binary_options[] = {
 	PB_OPT_END
 };
 
-static double binary_wbits(const void *options)
+static double binary_wbits(const void *options, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	(void)options;
 	return 1.0;
 }

@@ -1,8 +1,6 @@
 /* identity: the weights as they are, W^ = W. The first row of every report: its score is the model's own, and its size
  * is the honest size of the numbers. Stored per matrix: rows x cols numbers of the chosen dtype, nothing else.
- * `dtype=source` keeps the dtype of the model's file, so that nothing is rounded; the others round to nearest even.
- * wbits of `source` is 16: the dtype of a file is not known from the options, and published models are f16 or bf16;
- * effective bits are counted from the bytes all the same. */
+ * `dtype=source` keeps the dtype of the model's file, so that nothing is rounded; the others round to nearest even. */
 #include "quantizers/quantizer.h"
 
 enum { SOURCE, F32, F16, BF16 };
@@ -32,10 +30,11 @@ static enum pb_status identity_dtype(const struct identity_options *o, enum pb_d
 	return PB_OK;
 }
 
-static double identity_wbits(const void *options)
+static double identity_wbits(const void *options, enum pb_dtype source_dtype)
 {
-	const struct identity_options *o = options;
-	return o->dtype == F32 ? 32.0 : 16.0;
+	enum pb_dtype dtype = PB_F32;
+
+	return identity_dtype(options, source_dtype, &dtype, NULL) ? 8.0 * (double)pb_dtype_bytes(source_dtype) : 8.0 * (double)pb_dtype_bytes(dtype);
 }
 
 static enum pb_status identity_plan(const void *options, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes,

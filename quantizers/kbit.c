@@ -420,8 +420,9 @@ static enum pb_status kbit_fill(const struct kbit_options *o, const struct kbit_
 
 /* ---- hooks ---- */
 
-static double kbit_wbits(const void *opts)
+static double kbit_wbits(const void *opts, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	const struct kbit_options *o = opts;
 	return (double)o->bits;
 }

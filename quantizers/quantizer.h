@@ -43,8 +43,8 @@ struct pb_quantizer {
 	enum pb_needs needs;
 	const struct pb_option *options;
 	size_t options_size;
-	/* The nominal bit width of these options (4, 1.58, 16, ...); required. */
-	double (*wbits)(const void *options);
+	/* The nominal bit width of these options (4, 1.58, 16, ...) for weights that come as source_dtype; required. */
+	double (*wbits)(const void *options, enum pb_dtype source_dtype);
 	/* Bytes that quantize will store for a matrix of that shape, before any work; required. Options that do not fit
 	 * (together, or with this shape) are PB_USAGE or PB_UNSUPPORTED. */
 	enum pb_status (*plan)(const void *options, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes, struct pb_error *err);

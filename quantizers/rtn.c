@@ -160,8 +160,9 @@ static enum pb_status rtn_width(const struct rtn_options *o, enum pb_width *out,
 	return PB_OK;
 }
 
-static double rtn_wbits(const void *options)
+static double rtn_wbits(const void *options, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	return (double)((const struct rtn_options *)options)->bits;
 }
 

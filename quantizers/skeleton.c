@@ -34,8 +34,9 @@ static const struct pb_option skeleton_options[] = {
 };
 
 /* The width that the method's name says, for labels and axes. Not a measurement: the bytes are counted. */
-static double skeleton_wbits(const void *options)
+static double skeleton_wbits(const void *options, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	(void)options;
 	return BITS;
 }

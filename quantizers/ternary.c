@@ -26,8 +26,9 @@ static const struct pb_option ternary_options[] = {
 	PB_OPT_END
 };
 
-static double ternary_wbits(const void *options)
+static double ternary_wbits(const void *options, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	(void)options;
 	return 1.58;
 }

@@ -181,14 +181,14 @@ static enum pb_status open_requests(struct open_task *t, const struct pb_tokeniz
 }
 
 /* "rtn w4 group_size=64": bits are in the width. */
-static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_use *use)
+static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_use *use, enum pb_dtype source)
 {
 	struct pb_text options = {0}, label = {0};
 	const char *copy;
 
 	pb_text_printf(&label, "%s", use->quantizer->name);
 	if (strcmp(use->quantizer->name, "identity") != 0)
-		pb_text_printf(&label, " w%.3g", use->quantizer->wbits(use->options));
+		pb_text_printf(&label, " w%.3g", use->quantizer->wbits(use->options, source));
 	if (use->quantizer->options)
 		pb_options_label(use->quantizer->options, use->options, &options);
 	for (const char *p = pb_text_c(&options); *p;) {
@@ -286,7 +286,7 @@ enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, s
 		goto done;
 	options = use.quantizer->options ? effective_options(w->arena, use.quantizer->options, use.options) : "{}";
 	backend_text = backend->options ? effective_options(w->arena, backend->options, backend_options) : "{}";
-	cell->label = make_label(w->arena, &use);
+	cell->label = make_label(w->arena, &use, model->matrices[0].source.dtype);
 	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, model));
 	hash = pb_hash_new();
 	if (!options || !backend_text || !cell->label || !cell->model_name || !hash) {
@@ -380,10 +380,8 @@ enum pb_status pb_cell_rows_failed(const struct pb_cell *cell, enum pb_row_statu
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(cell->quantizer, ":"), cell->quantizer);
 	base.quantizer = name;
-	if (pb_quantizer_use_parse(&use, cell->quantizer, NULL) == PB_OK) {
+	if (pb_quantizer_use_parse(&use, cell->quantizer, NULL) == PB_OK)
 		base.family = use.quantizer->family;
-		base.wbits = use.quantizer->wbits(use.options);
-	}
 	base.status = status;
 	base.reason = reason;
 	for (size_t i = 0; !st && i < cell->n_tasks; i++) {
@@ -550,7 +548,6 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		return st;
 	run->base.quantizer = use.quantizer->name;
 	run->base.family = use.quantizer->family;
-	run->base.wbits = use.quantizer->wbits(use.options);
 	if (use.quantizer->options && !(run->base.options = effective_options(run->result->arena, use.quantizer->options, use.options)))
 		st = pb_out_of_memory(why, "options");
 	if (!st)
@@ -561,6 +558,7 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		run->base.model = model_name(run->cell->model, model);
 		run->base.model_hash = model->hash;
 		run->base.params = (int64_t)model->parameters;
+		run->base.wbits = use.quantizer->wbits(use.options, model->matrices[0].source.dtype);
 		run->current = "quantize";
 		st = run_progress(run, 0) ? pb_fail(why, PB_INTERRUPTED, "stopped") : pb_quantize_model(model, &use, run->cell->seed, w->pool, why);
 	}

@@ -8,8 +8,9 @@
 
 static const struct pb_option options[] = { PB_OPT_END };
 
-static double greedy_wbits(const void *opts)
+static double greedy_wbits(const void *opts, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	(void)opts;
 	return 32;
 }

@@ -3,8 +3,9 @@
 
 static const struct pb_option options[] = { PB_OPT_END };
 
-static double liar_wbits(const void *opts)
+static double liar_wbits(const void *opts, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	(void)opts;
 	return 1;
 }

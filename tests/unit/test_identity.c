@@ -32,7 +32,7 @@ static void rounds_when_asked(void **state)
 {
 	(void)state;
 	static const struct { const char *options; enum pb_dtype dtype; double wbits; } cases[] = { { "dtype=f32", PB_F32, 32 },
-		{ "dtype=f16", PB_F16, 16 }, { "dtype=bf16", PB_BF16, 16 }, { "dtype=source", PB_F32, 16 } };
+		{ "dtype=f16", PB_F16, 16 }, { "dtype=bf16", PB_BF16, 16 }, { "dtype=source", PB_F32, 32 } };
 	float w[15];
 	normal_matrix(2, w, 15);
 	for (size_t i = 0; i < 4; i++) {
@@ -48,7 +48,7 @@ static void rounds_when_asked(void **state)
 		struct pb_error err;
 		pb_options_default(pb_quantizer_identity.options, &options);
 		assert_int_equal(pb_options_parse(pb_quantizer_identity.options, &options, "identity", cases[i].options, &err), PB_OK);
-		assert_true(pb_quantizer_identity.wbits(&options) == cases[i].wbits);
+		assert_true(pb_quantizer_identity.wbits(&options, PB_F32) == cases[i].wbits);
 		free(out);
 		pb_encoded_free(m);
 	}

@@ -798,7 +798,7 @@ static void options_that_do_not_fit(void **state)
 	assert_int_equal(pb_quantizer_use_parse(&use, "kbit:type=nf5", NULL), PB_USAGE);
 	assert_int_equal(pb_quantizer_use_parse(&use, "kbit:outliers=0.6", NULL), PB_USAGE);
 	use = parse("type=int,bits=3");
-	assert_true(use.quantizer->wbits(use.options) == 3);
+	assert_true(use.quantizer->wbits(use.options, PB_F32) == 3);
 	pb_quantizer_use_free(&use);
 }
 

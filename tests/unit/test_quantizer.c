@@ -155,7 +155,7 @@ static void registry(void **state)
 		assert_int_equal(pb_text_check(&help, NULL), PB_OK);
 		pb_text_free(&help);
 		struct pb_quantizer_use use = defaults_of(q);
-		assert_true(isfinite(q->wbits(use.options)) && q->wbits(use.options) > 0);
+		assert_true(isfinite(q->wbits(use.options, PB_F32)) && q->wbits(use.options, PB_F32) > 0);
 		pb_quantizer_use_free(&use);
 	}
 	assert_null(pb_quantizer_at(pb_quantizer_count()));
@@ -186,8 +186,9 @@ static const struct pb_option fake_table[] = {
 	PB_OPT_END
 };
 
-static double fake_wbits(const void *options)
+static double fake_wbits(const void *options, enum pb_dtype source_dtype)
 {
+	(void)source_dtype;
 	(void)options;
 	return 32;
 }
@@ -388,7 +389,7 @@ static void uses_by_text(void **state)
 	static const char *const sound[] = { "kbit", "kbit:", "kbit:bits=3", "kbit:bits=3,type=int,block=128" };
 	for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) {
 		assert_int_equal(pb_quantizer_use_parse(&use, sound[i], NULL), PB_OK);
-		assert_true(use.quantizer->wbits(use.options) == (i < 2 ? 4 : 3));
+		assert_true(use.quantizer->wbits(use.options, PB_F32) == (i < 2 ? 4 : 3));
 		pb_quantizer_use_free(&use);
 		assert_null(use.options);
 		pb_quantizer_use_free(&use);
