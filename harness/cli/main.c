@@ -1,4 +1,3 @@
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,8 +286,6 @@ int main(int argc, char **argv)
 	enum pb_status st = PB_OK;
 	int code = 0;
 
-	/* A file that grows over its limit is a failed write with a message, not the end of the program. */
-	signal(SIGXFSZ, SIG_IGN);
 	pb_log_setup(0);
 	if (!cli.arena || !(cli.program = command_line(cli.arena, argc, argv))) {
 		st = pb_out_of_memory(&err, "the command line");
