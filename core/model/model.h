@@ -43,7 +43,7 @@ struct pb_matrix {
 
 struct pb_model {
 	char *path;                 /* as given */
-	char *name;                 /* last part of the path without suffix, or given */
+	char *name;                 /* last part of the path: of a .bin file without suffix, of weights in a folder the folder's */
 	char format[32];            /* "llama2.c", "huggingface", "paretobench" */
 	struct pb_config config;
 	uint32_t n_matrices;        /* n_layers * PB_SLOTS, ordered by layer, slot */

@@ -46,7 +46,7 @@ const char *pb_json_plain(const json_t *value, size_t limit);
 
 /* model.c -------------------------------------------------------------------------------------------------- */
 
-/* An empty model; pb_model_close frees it at any stage. file: NULL for bytes in memory. */
+/* An empty model with its path, name and folder; pb_model_close frees it at any stage. */
 enum pb_status pb_model_new(struct pb_model **out, const char *path, const char *format, struct pb_error *err) PB_MUST_CHECK;
 
 /* Matrices with names and shapes, arrays of norms, counts of parameters, from a config that was checked. */
@@ -79,7 +79,7 @@ enum pb_status pb_matrix_encoding(const struct pb_matrix *matrix, const struct p
 
 /* readers -------------------------------------------------------------------------------------------------- */
 
-/* Each fills an empty model whose path and folder are set. */
+/* Each fills an empty model, but for its hash. */
 enum pb_status pb_llama2c_read(struct pb_model *model, const void *data, size_t size, struct pb_error *err) PB_MUST_CHECK;
 /* weights: path of one safetensors file, or NULL: what the folder has. */
 enum pb_status pb_huggingface_read(struct pb_model *model, const char *weights, struct pb_error *err) PB_MUST_CHECK;

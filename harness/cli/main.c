@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,6 +287,8 @@ int main(int argc, char **argv)
 	enum pb_status st = PB_OK;
 	int code = 0;
 
+	/* A file that grows over its limit is a failed write with a message, not the end of the program. */
+	signal(SIGXFSZ, SIG_IGN);
 	pb_log_setup(0);
 	if (!cli.arena || !(cli.program = command_line(cli.arena, argc, argv))) {
 		st = pb_out_of_memory(&err, "the command line");

@@ -14,6 +14,8 @@
 #include "core/base/log.h"
 
 #define SAID_MAX 300
+/* Address space that OpenBLAS takes for each thread (up to 128 MiB) and hardly touches, with stack and heap arena. */
+#define BLAS_RESERVE (192ull << 20)
 
 /* paretobench worker --threads N [--data DIR]... [--plugin FILE]... ; the strings live in the arena. */
 static const char **worker_arguments(struct pb_arena *arena, const struct pb_run_options *o)
@@ -41,16 +43,19 @@ static const char **worker_arguments(struct pb_arena *arena, const struct pb_run
 	return argv;
 }
 
-static void become_worker(const char **argv, int in, int out, int err, uint64_t memory_bytes)
+static void become_worker(const char **argv, int in, int out, int err, uint64_t memory_bytes, uint64_t reserve)
 {
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
 		_exit(127);
 	if (memory_bytes) {
-		/* Private writable memory: what a program allocates; files mapped for reading do not count. */
-		struct rlimit limit = { memory_bytes, memory_bytes };
+		/* Private writable memory: what a program allocates; files mapped for reading do not count. The runner watches what
+		 * is really held; this stops what grows faster than it looks. */
+		struct rlimit limit = { memory_bytes + reserve, memory_bytes + reserve };
 
 		setrlimit(RLIMIT_DATA, &limit);
 	}
+	/* The library would start threads of its own and take a buffer for each, which no cell uses. */
+	setenv("OPENBLAS_NUM_THREADS", "1", 1);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	execv("/proc/self/exe", (char *const *)argv);
 	_exit(127);
@@ -76,7 +81,7 @@ enum pb_status pb_process_start(struct pb_process *p, const struct pb_run_option
 	if (argv && pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0)
 		pid = fork();
 	if (pid == 0)
-		become_worker(argv, in[0], out[1], said[1], memory_bytes);
+		become_worker(argv, in[0], out[1], said[1], memory_bytes, BLAS_RESERVE * o->threads);
 	if (pid < 0) {
 		enum pb_status st = argv ? pb_fail(err, PB_IO, "cannot start a worker: %s", strerror(errno)) : pb_out_of_memory(err, "a worker");
 
@@ -192,7 +197,7 @@ void pb_process_watch_memory(struct pb_process *p)
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)p->pid);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmData: %lld kB", &kib) == 1 && (uint64_t)kib * 1024 > p->memory_seen)
+		if (sscanf(line, "RssAnon: %lld kB", &kib) == 1 && kib > 0)
 			p->memory_seen = (uint64_t)kib * 1024;
 	if (f)
 		fclose(f);

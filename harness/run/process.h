@@ -11,7 +11,7 @@ struct pb_process {
 	int in, out, err;           /* to its stdin; from its stdout and stderr; -1 closed */
 	struct pb_text line;        /* of its stdout, not yet whole */
 	struct pb_text said;        /* last line of its stderr */
-	uint64_t memory_seen;       /* largest VmData, in bytes, of the current cell */
+	uint64_t memory_seen;       /* bytes it was last seen to hold, files not counted */
 };
 
 enum pb_status pb_process_start(struct pb_process *p, const struct pb_run_options *options, uint64_t memory_bytes, struct pb_error *err) PB_MUST_CHECK;

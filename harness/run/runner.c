@@ -16,7 +16,7 @@
 #include "harness/run/process.h"
 #include "harness/run/wire.h"
 
-#define TICK_MS 200
+#define TICK_MS 100
 #define NO_CELL SIZE_MAX
 
 struct slot {
@@ -246,12 +246,19 @@ static enum pb_status listen_to(struct runner *r, struct slot *s, struct pb_erro
 
 static enum pb_status check_limits(struct runner *r, struct slot *s, struct pb_error *err)
 {
-	char reason[192], limit[32];
+	char reason[192], limit[32], held[32];
 
 	if (s->cell == NO_CELL)
 		return PB_OK;
-	if (r->sweep->limits.memory_bytes)
+	if (r->sweep->limits.memory_bytes) {
 		pb_process_watch_memory(&s->process);
+		if (s->process.memory_seen > r->sweep->limits.memory_bytes) {
+			pb_format_size(limit, (double)r->sweep->limits.memory_bytes);
+			pb_format_size(held, (double)s->process.memory_seen);
+			snprintf(reason, sizeof(reason), "over its memory limit of %s with %s, in stage %s", limit, held, s->stage);
+			return lose_worker(r, s, reason, err);
+		}
+	}
 	if (r->sweep->limits.seconds <= 0 || pb_clock_seconds() - s->started < r->sweep->limits.seconds)
 		return PB_OK;
 	pb_format_duration(limit, r->sweep->limits.seconds);

@@ -3,7 +3,7 @@
 . "$PB_SRC/tests/cli/numbers.inc"
 make_model data
 export PB_DATA=data
-ev() { paretobench eval "$@" -t tinystories,piqa --format jsonl > rows.jsonl && numbers rows.jsonl | sed 's/^"[^"]*" //'; }
+ev() { paretobench eval --quiet "$@" -t tinystories,piqa --format jsonl > rows.jsonl && numbers rows.jsonl | sed 's/^"[^"]*" //'; }
 ev data/tiny.bin --threads 1 > one
 ev data/tiny.bin --threads 2 > two
 cmp one two && echo threads

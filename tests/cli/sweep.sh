@@ -7,7 +7,7 @@ quantizers: [identity, rtn: {bits: [2, 3, 4], group_size: [-1, 16]}, kbit: {type
 tasks: [tinystories, piqa]
 Y
 export PB_DATA=data
-paretobench run s.yaml -o dry --dry-run | tail -1 | sed 's/, about.*//'
+paretobench run s.yaml -o dry --dry-run --quiet | tail -1 | sed 's/, about.*//'
 [ -e dry ] || echo "dry run leaves nothing"
 paretobench run s.yaml -o one --jobs 1 --quiet; echo "exit $?"
 paretobench run s.yaml -o two --jobs 2 --threads 2 --quiet; echo "exit $?"
