@@ -32,14 +32,9 @@ void pb_kv_store_free(struct pb_kv_store *store)
 	*store = (struct pb_kv_store){ 0 };
 }
 
-void pb_kv_take(struct pb_kv_store *store, struct pb_kv *kv, const struct pb_kv *parent, uint32_t capacity)
+void pb_kv_take(struct pb_kv_store *store, struct pb_kv *kv, const struct pb_kv *parent, uint32_t start, uint32_t capacity)
 {
-	*kv = (struct pb_kv){
-		.parent = parent,
-		.start = parent ? parent->start + parent->length : 0,
-		.slot = store->used,
-		.capacity = capacity,
-	};
+	*kv = (struct pb_kv){ .parent = parent, .start = start, .slot = store->used, .capacity = capacity };
 	store->used += capacity;
 }
 

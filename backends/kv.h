@@ -25,8 +25,9 @@ struct pb_kv {
 enum pb_status pb_kv_store_reserve(struct pb_kv_store *store, uint32_t n_layers, uint32_t width, uint32_t n_slots, struct pb_error *err) PB_MUST_CHECK;
 void pb_kv_store_free(struct pb_kv_store *store);
 
-/* An empty node after all tokens of `parent` (NULL: at position 0) with the next `capacity` slots, which must be free. */
-void pb_kv_take(struct pb_kv_store *store, struct pb_kv *kv, const struct pb_kv *parent, uint32_t capacity);
+/* An empty node with the next `capacity` slots, which must be free. It continues `parent` (NULL: start is 0) at position
+ * `start`: the parent holds the tokens before it, or will when the node's own are run. */
+void pb_kv_take(struct pb_kv_store *store, struct pb_kv *kv, const struct pb_kv *parent, uint32_t start, uint32_t capacity);
 /* Moves these nodes (ascending slots) to the front and frees all other slots. */
 void pb_kv_keep(struct pb_kv_store *store, struct pb_kv *const *kept, size_t n);
 

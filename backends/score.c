@@ -241,7 +241,7 @@ static enum pb_status add_sequence(struct pb_session *s, size_t request, size_t 
 	if (n > PB_BATCH_TOKENS - s->n_tokens && s->n_tokens && (st = flush(s, parent, NULL, err)))
 		return st;
 	node = &s->nodes[s->n_nodes++];
-	pb_kv_take(&s->forward->store, node, *parent, n);
+	pb_kv_take(&s->forward->store, node, *parent, start, n);
 	for (uint32_t done = 0, part; done < n; done += part) {
 		if (s->n_tokens == PB_BATCH_TOKENS && (st = flush(s, parent, &node, err)))
 			return st;
@@ -349,7 +349,7 @@ enum pb_status pb_session_logits(struct pb_session *s, const int32_t *tokens, ui
 			return pb_fail(err, PB_USAGE, "logits: position %u: token %d is not in 0..%u", t, tokens[t], c->n_vocab - 1);
 	if ((st = pb_forward_reserve(f, n, err)))
 		return st;
-	pb_kv_take(&f->store, &node, NULL, n);
+	pb_kv_take(&f->store, &node, NULL, 0, n);
 	for (uint32_t first = 0; first < n; first += PB_BATCH_TOKENS) {
 		uint32_t part = least(PB_BATCH_TOKENS, n - first), from = all ? 0 : part - 1;
 
