@@ -1,0 +1,599 @@
+/* Layout of the size-quality figure. */
+#include "reports/figure.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/figure_layout.h"
+
+#define MOST_LABELS 25          /* more points than that: labels on the front only */
+#define MOST_REFERENCES 3
+#define PPL_RANGE 64.0          /* perplexities above that many times the best are arrows */
+
+static const struct {
+	double width, left, right, top, plot_h, bottom;
+	unsigned x_ticks, y_ticks;
+	double label_width;
+} sizes[] = {
+	[PB_FIGURE_FULL] = { 960, 76, 150, 60, 514, 66, 9, 8, 230 },
+	[PB_FIGURE_NARROW] = { 480, 58, 14, 60, 330, 62, 5, 7, 150 },
+	[PB_FIGURE_PANEL] = { 470, 58, 16, 46, 232, 44, 5, 6, 0 },
+};
+
+static bool allocated(const void *p, struct pb_error *err)
+{
+	if (!p)
+		(void)pb_out_of_memory(err, "a figure");
+	return p != NULL;
+}
+
+/* Moves a finished text to the arena; NULL when memory is out. */
+static char *keep(struct pb_arena *arena, struct pb_text *t)
+{
+	char *s = t->failed ? NULL : pb_arena_strdup(arena, pb_text_c(t));
+	pb_text_free(t);
+	return s;
+}
+
+bool pb_front_many_models(const struct pb_front *front)
+{
+	for (size_t i = 1; i < front->n_points; i++)
+		if (strcmp(front->points[i].row->model, front->points[0].row->model) != 0)
+			return true;
+	return false;
+}
+
+void pb_point_label(const struct pb_point *point, bool with_model, struct pb_text *out)
+{
+	const struct pb_row *r = point->row;
+	pb_text_string(out, *r->label ? r->label : r->quantizer);
+	if (isfinite(r->wbits) && r->wbits > 0.0 && isfinite(point->bits) && fabs(point->bits / r->wbits - 1.0) > 0.05)
+		pb_text_printf(out, " (%.3g b)", point->bits);
+	if (with_model)
+		pb_text_printf(out, " \u00b7 %s", r->model);
+}
+
+static char *tooltip(const struct pb_figure *f, const struct pb_point *p)
+{
+	const struct pb_row *r = p->row;
+	struct pb_text t = { 0 };
+	char buffer[64];
+	pb_text_printf(&t, "%s \u00b7 %s\n", *r->label ? r->label : r->quantizer, r->model);
+	if (*r->options && strcmp(r->options, "{}") != 0)
+		pb_text_printf(&t, "options %s\n", r->options);
+	pb_format_size(buffer, p->bytes);
+	pb_text_printf(&t, "%" PRId64 " bytes (%s)", r->model_bytes, buffer);
+	if (isfinite(p->bits))
+		pb_text_printf(&t, ", %.4g effective bits", p->bits);
+	pb_front_format(f->spec.front, p->value, p->stderr_value, buffer);
+	pb_text_printf(&t, "\n%s %s%s", f->spec.front->title, buffer, pb_front_is_percent(f->spec.front) ? " %" : "");
+	if (*r->cell)
+		pb_text_printf(&t, "\ncell %.12s", r->cell);
+	return keep(f->arena, &t);
+}
+
+static double x_of(const struct pb_figure *f, const struct pb_point *p)
+{
+	return f->spec.by_bits ? p->bits : p->bytes;
+}
+
+static double y_factor(const struct pb_figure *f)
+{
+	return pb_front_is_percent(f->spec.front) ? 100.0 : 1.0;
+}
+
+static double to_x(const struct pb_figure *f, double v)
+{
+	return f->left + f->plot_w * pb_axis_place(&f->x, v);
+}
+
+static double to_y(const struct pb_figure *f, double v)
+{
+	return f->top + f->plot_h * (1.0 - pb_axis_place(&f->y, v * y_factor(f)));
+}
+
+/* Drawn points, in the order of points: all, or those that have effective bits. */
+static enum pb_status choose_marks(struct pb_figure *f, struct pb_error *err)
+{
+	const struct pb_front *front = f->spec.front;
+	f->marks = pb_arena_alloc(f->arena, front->n_points, sizeof *f->marks);
+	if (!allocated(f->marks, err))
+		return PB_MEMORY;
+	for (size_t i = 0; i < front->n_points; i++) {
+		const struct pb_point *p = &front->points[i];
+		if (!isfinite(x_of(f, p)))
+			continue;
+		struct pb_mark *m = &f->marks[f->n_marks++];
+		m->point = p;
+		m->on_front = f->spec.by_bits ? p->on_bits_front : p->on_front;
+		m->separated = f->spec.by_bits ? PB_SEPARATED_UNKNOWN : p->separated;
+		m->tooltip = tooltip(f, p);
+		if (!allocated(m->tooltip, err))
+			return PB_MEMORY;
+		f->families[pb_family_index(p->row->family)] = true;
+	}
+	return f->n_marks ? PB_OK : pb_fail(err, PB_MISSING, "figure: %s: no point can be drawn", front->title);
+}
+
+static void grow_range(double *low, double *high, double v)
+{
+	if (v < *low)
+		*low = v;
+	if (v > *high)
+		*high = v;
+}
+
+static void make_axes(struct pb_figure *f)
+{
+	const struct pb_front *front = f->spec.front;
+	double factor = y_factor(f), x_low = INFINITY, x_high = -INFINITY, low = INFINITY, high = -INFINITY;
+	bool is_log = pb_front_is_log(front), capped = strncmp(front->metric, "ppl", 3) == 0;
+	for (size_t i = 0; i < f->n_marks; i++) {
+		const struct pb_point *p = f->marks[i].point;
+		grow_range(&x_low, &x_high, x_of(f, p));
+		if (is_log && !(p->value > 0.0))
+			continue;
+		grow_range(&low, &high, factor * p->value);
+		if (isfinite(p->low95) && (!is_log || p->low95 > 0.25 * p->value)) {
+			grow_range(&low, &high, factor * p->low95);
+			grow_range(&low, &high, factor * p->high95);
+		}
+	}
+	if (isfinite(front->chance) && !is_log)
+		grow_range(&low, &high, factor * front->chance);
+	if (is_log && capped && high > PPL_RANGE * low)
+		high = PPL_RANGE * low;
+	if (pb_front_is_percent(front)) {
+		low = fmax(low, 0.0);
+		high = fmin(high, 100.0);
+		if (high < low) /* values that are no fractions */
+			high = low;
+	}
+	pb_axis_make(&f->x, f->spec.by_bits ? PB_AXIS_LINEAR : PB_AXIS_BYTES, x_low, x_high, f->spec.by_bits ? 0.0 : -INFINITY, INFINITY,
+		sizes[f->spec.size].x_ticks);
+	bool percent = pb_front_is_percent(front) && low >= 0.0 && high <= 100.0;
+	pb_axis_make(&f->y, is_log ? PB_AXIS_LOG : PB_AXIS_LINEAR, low, high, percent ? 0.0 : -INFINITY, percent ? 100.0 : INFINITY,
+		sizes[f->spec.size].y_ticks);
+}
+
+static double clamp_y(const struct pb_figure *f, double y)
+{
+	return fmin(fmax(y, f->top), f->top + f->plot_h);
+}
+
+static int compare_marks(const void *pa, const void *pb)
+{
+	const struct pb_mark *a = pa, *b = pb;
+	int c = (a->x > b->x) - (a->x < b->x);
+	if (!c)
+		c = strcmp(a->point->row->model, b->point->row->model);
+	if (!c)
+		c = strcmp(a->point->row->label, b->point->row->label);
+	return c ? c : (a->point > b->point) - (a->point < b->point);
+}
+
+static void place_marks(struct pb_figure *f)
+{
+	for (size_t i = 0; i < f->n_marks; i++) {
+		struct pb_mark *m = &f->marks[i];
+		const struct pb_point *p = m->point;
+		double place = pb_axis_place(&f->y, p->value * y_factor(f));
+		m->x = to_x(f, x_of(f, p));
+		m->beyond = place > 1.0 ? 1 : !(place >= 0.0) ? -1 : 0;
+		m->y = m->beyond ? f->top + (m->beyond > 0 ? 7.0 : f->plot_h - 7.0) : to_y(f, p->value);
+		if (m->beyond || !isfinite(p->low95))
+			continue;
+		m->has_bar = true;
+		double low = to_y(f, p->low95), high = to_y(f, p->high95);
+		m->bar_bottom = clamp_y(f, isfinite(low) ? low : f->top + f->plot_h);
+		m->bar_top = clamp_y(f, high);
+	}
+	if (f->n_marks > 1)
+		qsort(f->marks, f->n_marks, sizeof *f->marks, compare_marks);
+}
+
+/* The step line through the front's marks that belong to `model` (NULL: all): between two sizes nothing better is known than the
+ * smaller point, so it goes right first and then up. */
+static bool add_steps(struct pb_figure *f, const char *model)
+{
+	struct pb_steps *s = &f->steps[f->n_steps];
+	*s = (struct pb_steps){ .name = model ? model : "", .xy = pb_arena_alloc(f->arena, 2 * (2 * f->n_marks + 1), sizeof(double)) };
+	if (!s->xy)
+		return false;
+	for (size_t i = 0; i < f->n_marks; i++) {
+		const struct pb_mark *m = &f->marks[i];
+		if (!m->on_front || (model && strcmp(m->point->row->model, model) != 0))
+			continue;
+		double y = m->beyond ? f->top + (m->beyond > 0 ? 0.0 : f->plot_h) : m->y;
+		if (s->n > 0) {
+			s->xy[2 * s->n] = m->x;
+			s->xy[2 * s->n + 1] = s->xy[2 * s->n - 1];
+			s->n++;
+		}
+		s->xy[2 * s->n] = m->x;
+		s->xy[2 * s->n + 1] = y;
+		s->n++;
+	}
+	if (s->n > 0) {
+		s->xy[2 * s->n] = f->left + f->plot_w;
+		s->xy[2 * s->n + 1] = s->xy[2 * s->n - 1];
+		s->n++;
+		f->n_steps++;
+	}
+	return true;
+}
+
+static enum pb_status make_steps(struct pb_figure *f, struct pb_error *err)
+{
+	f->steps = pb_arena_alloc(f->arena, f->spec.by_bits ? f->n_marks : 1, sizeof *f->steps);
+	bool ok = f->steps != NULL;
+	if (!f->spec.by_bits)
+		ok = ok && add_steps(f, NULL);
+	for (size_t i = 0; ok && f->spec.by_bits && i < f->n_marks; i++) {
+		const char *model = f->marks[i].point->row->model;
+		bool seen = false;
+		for (size_t k = 0; k < f->n_steps && !seen; k++)
+			seen = strcmp(f->steps[k].name, model) == 0;
+		if (!seen)
+			ok = add_steps(f, model);
+	}
+	return ok ? PB_OK : pb_out_of_memory(err, "a figure");
+}
+
+/* Models' names at the ends of their lines, from the top down, none over another. */
+static enum pb_status name_steps(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
+{
+	double last = -INFINITY;
+	for (size_t done = 0; f->spec.by_bits && done < f->n_steps; done++) {
+		struct pb_steps *highest = NULL;
+		for (size_t i = 0; i < f->n_steps; i++) {
+			struct pb_steps *s = &f->steps[i];
+			if (!s->shown && (!highest || s->xy[2 * s->n - 1] < highest->xy[2 * highest->n - 1]))
+				highest = s;
+		}
+		struct pb_text t = { 0 };
+		pb_measure_fit(m, PB_LABEL_SIZE, true, f->width - f->left - f->plot_w - 10.0, highest->name, &t);
+		highest->shown = keep(f->arena, &t);
+		if (!allocated(highest->shown, err))
+			return PB_MEMORY;
+		highest->name_y = fmax(highest->xy[2 * highest->n - 1] + 4.0, last + 13.0);
+		last = highest->name_y;
+	}
+	return PB_OK;
+}
+
+/* Full precision of a model: its largest such point. */
+static const struct pb_point *full_precision(const struct pb_front *front, size_t i)
+{
+	const struct pb_point *p = &front->points[i];
+	if (strcmp(p->row->family, "full precision") != 0)
+		return NULL;
+	for (size_t k = i + 1; k < front->n_points; k++) {
+		const struct pb_row *other = front->points[k].row;
+		if (strcmp(other->family, "full precision") == 0 && strcmp(other->model, p->row->model) == 0)
+			return NULL;
+	}
+	return p;
+}
+
+static enum pb_status add_reference(struct pb_figure *f, double value, bool is_chance, const char *model, struct pb_error *err)
+{
+	double place = pb_axis_place(&f->y, value * y_factor(f));
+	if (!(place >= 0.0 && place <= 1.0))
+		return PB_OK;
+	struct pb_reference *r = &f->references[f->n_references++];
+	struct pb_text t = { 0 };
+	bool panel = f->spec.size == PB_FIGURE_PANEL;
+	pb_text_printf(&t, "%s%s%s ", is_chance ? "chance" : panel ? "full" : "full precision", *model ? " " : "", model);
+	if (pb_front_is_percent(f->spec.front))
+		pb_text_printf(&t, "%.1f %%", 100.0 * value);
+	else
+		pb_text_printf(&t, "%.4g", value);
+	*r = (struct pb_reference){ .y = to_y(f, value), .is_chance = is_chance, .text = keep(f->arena, &t) };
+	return allocated(r->text, err) ? PB_OK : PB_MEMORY;
+}
+
+static bool boxes_meet(const struct pb_box *a, const struct pb_box *b)
+{
+	return a->x < b->x + b->w && b->x < a->x + a->w && a->y < b->y + b->h && b->y < a->y + a->h;
+}
+
+static struct pb_box reference_box(const struct pb_reference *r, struct pb_measure *m)
+{
+	return (struct pb_box){ r->text_x, r->text_y - 10.0, pb_measure_width(m, PB_LABEL_SIZE, false, r->text), 13.0 };
+}
+
+/* Texts at the left end: above the line, else below it, else further right. Where marks lie there, other places cost less. */
+static void place_reference(struct pb_figure *f, size_t i, struct pb_measure *m)
+{
+	struct pb_reference *r = &f->references[i];
+	int least = -1;
+	double best_x = 0.0, best_y = 0.0;
+	for (int column = 0; column < 4 && least != 0; column++)
+		for (int below = 0; below < 2; below++) {
+			r->text_x = f->left + 6.0 + 0.25 * column * f->plot_w;
+			r->text_y = below ? r->y + 12.0 : r->y - 4.0;
+			struct pb_box box = reference_box(r, m);
+			int hits = box.y < f->top || box.y + box.h > f->top + f->plot_h || box.x + box.w > f->left + f->plot_w ? 100 : 0;
+			for (size_t k = 0; k < i; k++) {
+				struct pb_box other = reference_box(&f->references[k], m);
+				hits += boxes_meet(&box, &other) ? 10 : 0;
+			}
+			for (size_t k = 0; k < f->n_marks; k++) {
+				struct pb_box mark = { f->marks[k].x - 6.0, f->marks[k].y - 6.0, 12.0, 12.0 };
+				hits += boxes_meet(&box, &mark);
+			}
+			if (least >= 0 && hits >= least)
+				continue;
+			least = hits;
+			best_x = r->text_x;
+			best_y = r->text_y;
+		}
+	r->text_x = best_x;
+	r->text_y = best_y;
+}
+
+static enum pb_status make_references(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
+{
+	const struct pb_front *front = f->spec.front;
+	bool many = pb_front_many_models(front);
+	enum pb_status st = PB_OK;
+	for (size_t i = front->n_points; i-- > 0 && f->n_references < MOST_REFERENCES && st == PB_OK;) { /* the largest first */
+		const struct pb_point *p = full_precision(front, i);
+		struct pb_text model = { 0 };
+		if (!p)
+			continue;
+		if (many)
+			pb_measure_fit(m, PB_LABEL_SIZE, false, 110, p->row->model, &model);
+		st = add_reference(f, p->value, false, pb_text_c(&model), err);
+		pb_text_free(&model);
+	}
+	if (st == PB_OK && isfinite(front->chance))
+		st = add_reference(f, front->chance, true, "", err);
+	for (size_t i = 0; i < f->n_references && st == PB_OK; i++)
+		place_reference(f, i, m);
+	return st;
+}
+
+static bool wants_label(const struct pb_figure *f, const struct pb_mark *m)
+{
+	if (f->spec.size == PB_FIGURE_PANEL)
+		return false;
+	return m->on_front || (f->spec.size == PB_FIGURE_FULL && f->n_marks <= MOST_LABELS);
+}
+
+static size_t count_families(const struct pb_figure *f)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < pb_n_families; i++)
+		n += f->families[i];
+	return n;
+}
+
+static enum pb_status make_labels(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
+{
+	bool many = pb_front_many_models(f->spec.front);
+	size_t n_xy = 0;
+	for (size_t i = 0; i < f->n_steps; i++)
+		n_xy += f->steps[i].n;
+	f->labels = pb_arena_alloc(f->arena, f->n_marks, sizeof *f->labels);
+	f->label_texts = pb_arena_alloc(f->arena, f->n_marks, sizeof *f->label_texts);
+	double *markers = pb_arena_alloc(f->arena, 2 * f->n_marks, sizeof *markers);
+	struct pb_box *taken = pb_arena_alloc(f->arena, f->n_references + 1 + f->n_steps, sizeof *taken);
+	double *front = pb_arena_alloc(f->arena, 2 * n_xy, sizeof *front);
+	if (!f->labels || !f->label_texts || !markers || !taken || !front)
+		return pb_out_of_memory(err, "a figure");
+	for (size_t i = 0; i < f->n_marks; i++) {
+		const struct pb_mark *mark = &f->marks[i];
+		markers[2 * i] = mark->x;
+		markers[2 * i + 1] = mark->y;
+		if (!wants_label(f, mark))
+			continue;
+		struct pb_text whole = { 0 }, t = { 0 };
+		pb_point_label(mark->point, many, &whole);
+		pb_measure_fit(m, PB_LABEL_SIZE, false, sizes[f->spec.size].label_width, pb_text_c(&whole), &t);
+		if (whole.failed)
+			t.failed = true;
+		pb_text_free(&whole);
+		char *text = keep(f->arena, &t);
+		if (!allocated(text, err))
+			return PB_MEMORY;
+		f->labels[f->n_labels] = (struct pb_label){ .x = mark->x, .y = mark->y, .w = pb_measure_width(m, PB_LABEL_SIZE, false, text), .h = 13.0,
+			.key_w = pb_measure_width(m, PB_LABEL_SIZE, true, "00") };
+		f->label_texts[f->n_labels++] = (struct pb_label_text){ i, text };
+	}
+	size_t n_taken = 0, n_front = 0;
+	for (size_t i = 0; i < f->n_references; i++)
+		taken[n_taken++] = reference_box(&f->references[i], m);
+	f->legend = f->spec.size == PB_FIGURE_FULL && f->n_marks > MOST_LABELS;
+	f->legend_y = f->top;
+	if (f->spec.by_bits && f->spec.front->higher_is_better)
+		f->legend_y = f->top + f->plot_h - 18.0 * (double)count_families(f);
+	if (f->legend)
+		taken[n_taken++] = (struct pb_box){ f->left + f->plot_w + 8.0, f->legend_y - 4.0, 140.0, 18.0 * (double)count_families(f) + 8.0 };
+	for (size_t i = 0; i < f->n_steps; i++) {
+		const struct pb_steps *s = &f->steps[i];
+		if (f->spec.by_bits)
+			taken[n_taken++] = (struct pb_box){ f->left + f->plot_w + 2.0, s->name_y - 11.0, 140.0, 14.0 };
+		memcpy(front + 2 * n_front, s->xy, 2 * s->n * sizeof *front);
+		n_front += s->n;
+	}
+	struct pb_label_ground ground = { .inside = { f->left + 2.0, f->top - 6.0, f->width - f->left - 6.0, f->plot_h + 6.0 }, .markers = markers,
+		.n_markers = f->n_marks, .marker_radius = 6.0, .front = front, .n_front = n_front, .taken = taken, .n_taken = n_taken };
+	pb_labels_place(f->labels, f->n_labels, &ground);
+	return PB_OK;
+}
+
+/* "beyond the range: a 1.2e+05, b ...": the first six by name, then how many more. */
+static enum pb_status make_outside(struct pb_figure *f, struct pb_error *err)
+{
+	const struct pb_front *front = f->spec.front;
+	struct pb_text t = { 0 };
+	size_t n = 0;
+	for (size_t i = 0; i < f->n_marks; i++) {
+		const struct pb_mark *m = &f->marks[i];
+		if (!m->beyond || ++n > 6)
+			continue;
+		pb_text_string(&t, n == 1 ? "Beyond the range, drawn as arrows: " : ", ");
+		pb_point_label(m->point, pb_front_many_models(front), &t);
+		pb_text_printf(&t, " %.4g", m->point->value * y_factor(f));
+	}
+	if (n > 6)
+		pb_text_printf(&t, " and %zu more", n - 6);
+	if (n)
+		pb_text_char(&t, '.');
+	if (f->n_marks < front->n_points)
+		pb_text_printf(&t, "%s%zu points without effective bits are not drawn.", n ? " " : "", front->n_points - f->n_marks);
+	f->outside = keep(f->arena, &t);
+	return allocated(f->outside, err) ? PB_OK : PB_MEMORY;
+}
+
+static enum pb_status add_lines(struct pb_figure *f, struct pb_measure *m, const char *s, struct pb_error *err)
+{
+	struct pb_text t = { 0 };
+	size_t n = pb_measure_wrap(m, 11.0, f->width - f->left - 16.0, s, &t);
+	char **lines = pb_arena_alloc(f->arena, f->n_lines + n, sizeof *lines);
+	char *text = keep(f->arena, &t);
+	if (!lines || !text)
+		return pb_out_of_memory(err, "a figure");
+	if (f->n_lines)
+		memcpy(lines, f->lines, f->n_lines * sizeof *lines);
+	for (char *rest = text; rest; n--) {
+		lines[f->n_lines++] = rest;
+		rest = strchr(rest, '\n');
+		if (rest)
+			*rest++ = '\0';
+	}
+	f->lines = lines;
+	return PB_OK;
+}
+
+static enum pb_status make_lines(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
+{
+	struct pb_text t = { 0 };
+	enum pb_status st = PB_OK;
+	for (size_t i = 0; i < f->n_labels; i++)
+		if (f->labels[i].number)
+			pb_text_printf(&t, "%s%u\u00a0%s", t.length ? "   " : "", f->labels[i].number, f->label_texts[i].text);
+	if (t.failed)
+		st = pb_out_of_memory(err, "a figure");
+	else if (t.length)
+		st = add_lines(f, m, t.data, err);
+	f->n_key_lines = f->n_lines;
+	pb_text_clear(&t);
+	pb_text_string(&t, f->spec.note);
+	if (*f->spec.note && *f->outside)
+		pb_text_char(&t, ' ');
+	pb_text_string(&t, f->outside);
+	if (st == PB_OK)
+		st = pb_text_check(&t, err);
+	if (st == PB_OK && t.length && f->spec.size == PB_FIGURE_FULL)
+		st = add_lines(f, m, t.data, err);
+	pb_text_free(&t);
+	return st;
+}
+
+static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
+{
+	const struct pb_front *front = f->spec.front;
+	struct pb_text title = { 0 }, y = { 0 }, d = { 0 };
+	bool panel = f->spec.size == PB_FIGURE_PANEL;
+	const char *unit = pb_front_is_percent(front) ? ", %" : "";
+	double room = f->width - 20.0;
+	if (panel) {
+		pb_text_printf(&y, "%s%s", front->title, unit);
+	} else {
+		pb_text_printf(&y, "%s by %s", front->title, f->spec.by_bits ? "effective bits" : "model size");
+	}
+	pb_measure_fit(m, panel ? 13.0 : 16.0, true, room, pb_text_c(&y), &title);
+	pb_text_clear(&y);
+	const char *metric = front->is_mean ? "mean accuracy" : strncmp(front->metric, "acc", 3) == 0 && !front->metric[3] ? "accuracy" : front->metric;
+	pb_text_printf(&y, "%.60s%s (%s is better)", metric, unit, front->higher_is_better ? "higher" : "lower");
+	size_t on_front = 0;
+	for (size_t i = 0; i < f->n_marks; i++)
+		on_front += f->marks[i].on_front;
+	pb_text_printf(&d, "%s by %s: %zu points, %zu on the front", front->title, f->spec.by_bits ? "effective bits" : "model size", f->n_marks, on_front);
+	if (f->spec.size == PB_FIGURE_NARROW)
+		pb_text_string(&d, ", for narrow screens");
+	f->x_title = f->spec.by_bits ? "effective bits per quantized weight" : panel ? "model size" : "model size: all bytes needed to run, log scale";
+	f->title = keep(f->arena, &title);
+	f->y_title = keep(f->arena, &y);
+	f->description = keep(f->arena, &d);
+	return f->title && f->y_title && f->description ? PB_OK : pb_out_of_memory(err, "a figure");
+}
+
+static enum pb_status lay_out(struct pb_figure *f, struct pb_measure *measure, struct pb_error *err)
+{
+	enum pb_figure_size size = f->spec.size;
+	f->width = sizes[size].width;
+	f->left = sizes[size].left;
+	f->top = sizes[size].top;
+	f->plot_w = f->width - f->left - sizes[size].right;
+	f->plot_h = sizes[size].plot_h;
+	enum pb_status st = choose_marks(f, err);
+	if (st != PB_OK)
+		return st;
+	make_axes(f);
+	place_marks(f);
+	st = make_steps(f, err);
+	if (st == PB_OK)
+		st = name_steps(f, measure, err);
+	if (st == PB_OK)
+		st = make_references(f, measure, err);
+	if (st == PB_OK)
+		st = make_labels(f, measure, err);
+	if (st == PB_OK)
+		st = make_outside(f, err);
+	if (st == PB_OK)
+		st = make_lines(f, measure, err);
+	if (st == PB_OK)
+		st = make_texts(f, measure, err);
+	f->height = f->top + f->plot_h + sizes[size].bottom + (f->n_lines > 1 ? PB_FIGURE_LINE * (double)(f->n_lines - 1) : 0.0);
+	return st;
+}
+
+enum pb_status pb_figure_make(struct pb_figure **out, const struct pb_figure_spec *spec, struct pb_measure *measure, struct pb_error *err)
+{
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_figure *f = arena ? pb_arena_alloc(arena, 1, sizeof *f) : NULL;
+	if (!f) {
+		pb_arena_free(arena);
+		return pb_out_of_memory(err, "a figure");
+	}
+	f->arena = arena;
+	f->spec = *spec;
+	enum pb_status st = lay_out(f, measure, err);
+	if (st != PB_OK)
+		pb_figure_free(f);
+	else
+		*out = f;
+	return st;
+}
+
+void pb_figure_free(struct pb_figure *figure)
+{
+	if (figure)
+		pb_arena_free(figure->arena);
+}
+
+double pb_figure_width(const struct pb_figure *figure)
+{
+	return figure->width;
+}
+
+double pb_figure_height(const struct pb_figure *figure)
+{
+	return figure->height;
+}
+
+const char *pb_figure_description(const struct pb_figure *figure)
+{
+	return figure->description;
+}
+
+const char *pb_figure_outside(const struct pb_figure *figure)
+{
+	return figure->outside;
+}

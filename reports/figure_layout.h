@@ -1,0 +1,64 @@
+/* A figure between layout and drawing. */
+#ifndef PB_REPORTS_FIGURE_LAYOUT_H
+#define PB_REPORTS_FIGURE_LAYOUT_H
+
+#include "reports/axis.h"
+#include "reports/figure.h"
+#include "reports/labels.h"
+
+/* A point with its place in pixels. */
+struct pb_mark {
+	const struct pb_point *point;
+	double x, y;
+	int beyond;                     /* 1 above the range, -1 below; y is at the edge then */
+	bool has_bar;
+	double bar_top, bar_bottom;     /* clamped to the plot */
+	bool on_front;
+	enum pb_separated separated;
+	const char *tooltip;
+};
+struct pb_steps {
+	const char *name;               /* of the model; "" for the front of all */
+	const char *shown;              /* the name, shortened to the right margin */
+	double name_y;
+	double *xy;
+	size_t n;
+};
+struct pb_reference {
+	double y;
+	bool is_chance;
+	const char *text;
+	double text_x, text_y;
+};
+struct pb_label_text {
+	size_t mark;
+	const char *text;
+};
+
+struct pb_figure {
+	struct pb_arena *arena;
+	struct pb_figure_spec spec;
+	double width, height;
+	double left, top, plot_w, plot_h;
+	struct pb_axis x, y;
+	const char *title, *x_title, *y_title, *description, *outside;
+	struct pb_mark *marks;          /* by x, then name */
+	size_t n_marks;
+	struct pb_steps *steps;
+	size_t n_steps;
+	struct pb_reference references[4];
+	size_t n_references;
+	struct pb_label *labels;
+	struct pb_label_text *label_texts;
+	size_t n_labels;
+	bool legend;                    /* families in the right margin */
+	double legend_y;                /* top; away from the models' names of a figure by bits */
+	bool families[16];              /* that occur */
+	char **lines;                   /* key and note, under the plot */
+	size_t n_lines, n_key_lines;
+};
+
+#define PB_FIGURE_LINE 14.0         /* height of a note's line */
+#define PB_LABEL_SIZE 11.0
+
+#endif

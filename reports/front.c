@@ -1,0 +1,500 @@
+#include "reports/front.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/csv.h"
+
+static int compare_keys(const struct pb_row *a, const struct pb_row *b)
+{
+	int c = strcmp(a->task, b->task);
+	if (!c)
+		c = strcmp(a->protocol, b->protocol);
+	if (!c)
+		c = strcmp(a->task_hash, b->task_hash);
+	if (!c)
+		c = strcmp(a->backend, b->backend);
+	if (!c)
+		c = strcmp(a->metric, b->metric);
+	if (!c)
+		c = (int)a->higher_is_better - (int)b->higher_is_better;
+	return c;
+}
+
+static int compare_row_keys(const void *pa, const void *pb)
+{
+	const struct pb_row *a = *(const struct pb_row *const *)pa, *b = *(const struct pb_row *const *)pb;
+	int c = compare_keys(a, b);
+	return c ? c : (a > b) - (a < b); /* the order of the rows */
+}
+
+static int compare_cells(const struct pb_row *a, const struct pb_row *b)
+{
+	int c = strcmp(a->run, b->run);
+	return c ? c : strcmp(a->cell, b->cell);
+}
+
+static int compare_identity(const struct pb_row *a, const struct pb_row *b)
+{
+	int c = strcmp(a->model, b->model);
+	if (!c)
+		c = strcmp(a->label, b->label);
+	return c ? c : compare_cells(a, b);
+}
+
+/* sign: 1 when higher is better, else -1. */
+static int compare_better(double a, double b, bool higher_is_better)
+{
+	int c = (a < b) - (a > b);
+	return higher_is_better ? c : -c;
+}
+
+static int compare_points_up(const void *pa, const void *pb)
+{
+	const struct pb_point *a = pa, *b = pb;
+	int c = (a->bytes > b->bytes) - (a->bytes < b->bytes);
+	if (!c)
+		c = compare_better(a->value, b->value, true);
+	return c ? c : compare_identity(a->row, b->row);
+}
+
+static int compare_points_down(const void *pa, const void *pb)
+{
+	const struct pb_point *a = pa, *b = pb;
+	int c = (a->bytes > b->bytes) - (a->bytes < b->bytes);
+	if (!c)
+		c = compare_better(a->value, b->value, false);
+	return c ? c : compare_identity(a->row, b->row);
+}
+
+static enum pb_separated separated(const struct pb_point *p, const struct pb_point *smaller)
+{
+	if (!isfinite(p->stderr_value) || !isfinite(smaller->stderr_value))
+		return PB_SEPARATED_UNKNOWN;
+	double spread = sqrt(p->stderr_value * p->stderr_value + smaller->stderr_value * smaller->stderr_value);
+	return fabs(p->value - smaller->value) > PB_Z95 * spread ? PB_SEPARATED_YES : PB_SEPARATED_NO;
+}
+
+/* Points sorted by size, better first: those that beat everything smaller, and their equals of the same size. */
+static void mark_front(struct pb_front *front)
+{
+	const struct pb_point *best = NULL; /* among the strictly smaller sizes */
+	for (size_t i = 0; i < front->n_points;) {
+		struct pb_point *group = &front->points[i];
+		size_t n = 1;
+		while (i + n < front->n_points && group[n].bytes == group->bytes)
+			n++;
+		if (!best || compare_better(group->value, best->value, front->higher_is_better) < 0) {
+			for (size_t k = 0; k < n && group[k].value == group->value; k++) {
+				group[k].on_front = true;
+				group[k].separated = best ? separated(&group[k], best) : PB_SEPARATED_UNKNOWN;
+			}
+			best = group;
+		}
+		i += n;
+	}
+}
+
+/* By effective bits, each model for itself: more bits of a small model are no rival to few bits of a large one. */
+static void mark_bits_front(struct pb_front *front)
+{
+	for (size_t i = 0; i < front->n_points; i++) {
+		struct pb_point *p = &front->points[i];
+		p->on_bits_front = isfinite(p->bits);
+		for (size_t k = 0; p->on_bits_front && k < front->n_points; k++) {
+			const struct pb_point *q = &front->points[k];
+			int c = compare_better(q->value, p->value, front->higher_is_better);
+			if (strcmp(q->row->model, p->row->model) == 0 && q->bits <= p->bits && c <= 0 && (q->bits < p->bits || c < 0))
+				p->on_bits_front = false;
+		}
+	}
+}
+
+static void finish_points(struct pb_front *front)
+{
+	if (front->n_points > 1)
+		qsort(front->points, front->n_points, sizeof *front->points, front->higher_is_better ? compare_points_up : compare_points_down);
+	for (size_t i = 0; i < front->n_points; i++) {
+		struct pb_point *p = &front->points[i];
+		if (!(p->stderr_value >= 0.0))
+			p->stderr_value = NAN;
+		p->low95 = p->value - PB_Z95 * p->stderr_value;
+		p->high95 = p->value + PB_Z95 * p->stderr_value;
+		if (!isfinite(p->low95) || !isfinite(p->high95))
+			p->stderr_value = p->low95 = p->high95 = NAN;
+	}
+	mark_front(front);
+	mark_bits_front(front);
+}
+
+static void take_chance(struct pb_front *front, double chance, bool first)
+{
+	if (first)
+		front->chance = chance;
+	else if (!(chance == front->chance))
+		front->chance = NAN;
+}
+
+static bool has_size(const struct pb_row *row)
+{
+	return row->model_bytes != PB_ABSENT && row->model_bytes > 0;
+}
+
+static struct pb_point point_of(const struct pb_row *row)
+{
+	return (struct pb_point){ .row = row, .bytes = (double)row->model_bytes, .bits = row->effective_bits, .value = row->value,
+		.stderr_value = row->stderr_value, .low95 = NAN, .high95 = NAN, .n = row->n };
+}
+
+/* Rows that have no numbers carry no metric and perhaps no hash: they count for every metric of their task. */
+static void count_left_out(struct pb_front *front, const struct pb_rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct pb_row *r = &rows->rows[i];
+		if (r->status == PB_ROW_OK || strcmp(r->backend, front->backend) != 0)
+			continue;
+		if (*r->task && strcmp(r->task, front->task) != 0)
+			continue;
+		if (*r->protocol && strcmp(r->protocol, front->protocol) != 0)
+			continue;
+		if (*r->task_hash && strcmp(r->task_hash, front->task_hash) != 0)
+			continue;
+		if (r->status == PB_ROW_FAILED || r->status == PB_ROW_STALE)
+			front->n_failed++;
+		else
+			front->n_skipped++;
+	}
+}
+
+static enum pb_status make_front(struct pb_fronts *out, const struct pb_row *const *group, size_t n, const struct pb_rows *rows, struct pb_error *err)
+{
+	struct pb_front *front = &out->fronts[out->n];
+	*front = (struct pb_front){ .task = group[0]->task, .task_hash = group[0]->task_hash, .protocol = group[0]->protocol,
+		.metric = group[0]->metric, .backend = group[0]->backend, .higher_is_better = group[0]->higher_is_better, .chance = NAN, .tasks = "" };
+	front->points = pb_arena_alloc(out->arena, n, sizeof *front->points);
+	if (!front->points)
+		return pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < n; i++) {
+		if (!isfinite(group[i]->value))
+			front->n_no_number++;
+		else if (!has_size(group[i]))
+			front->n_no_size++;
+		else {
+			take_chance(front, group[i]->chance, front->n_points == 0);
+			front->points[front->n_points++] = point_of(group[i]);
+		}
+	}
+	count_left_out(front, rows);
+	finish_points(front);
+	out->n++;
+	return PB_OK;
+}
+
+/* --- the mean of accuracies --- */
+
+static int compare_for_mean(const void *pa, const void *pb)
+{
+	const struct pb_row *a = *(const struct pb_row *const *)pa, *b = *(const struct pb_row *const *)pb;
+	int c = compare_cells(a, b);
+	if (!c)
+		c = strcmp(a->task, b->task);
+	return c ? c : (a > b) - (a < b);
+}
+
+struct task_set {
+	const struct pb_row **tasks;    /* a row of each (task, protocol, hash) */
+	size_t n;
+	bool mixed;                     /* a task is there in two definitions */
+};
+
+static enum pb_status collect_tasks(struct task_set *set, const struct pb_row *const *acc, size_t n, const char *backend, struct pb_arena *arena, struct pb_error *err)
+{
+	*set = (struct task_set){ .tasks = pb_arena_alloc(arena, n, sizeof *set->tasks) };
+	if (!set->tasks)
+		return pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < n; i++) { /* sorted by task, protocol and hash */
+		if (strcmp(acc[i]->backend, backend) != 0)
+			continue;
+		const struct pb_row *last = set->n ? set->tasks[set->n - 1] : NULL;
+		if (last && strcmp(last->task, acc[i]->task) == 0) {
+			set->mixed = set->mixed || strcmp(last->protocol, acc[i]->protocol) != 0 || strcmp(last->task_hash, acc[i]->task_hash) != 0;
+			continue;
+		}
+		set->tasks[set->n++] = acc[i];
+	}
+	return PB_OK;
+}
+
+/* The rows of one cell, sorted by task, as one point; false when a task is missing or there twice. */
+static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_tasks, struct pb_point *out, double *chance)
+{
+	double sum = 0.0, variance = 0.0, chances = 0.0;
+	if (n != n_tasks)
+		return false;
+	*out = point_of(cell[0]);
+	out->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!isfinite(cell[i]->value) || (i > 0 && strcmp(cell[i]->task, cell[i - 1]->task) == 0))
+			return false;
+		sum += cell[i]->value;
+		variance += cell[i]->stderr_value * cell[i]->stderr_value;
+		chances += cell[i]->chance;
+		out->n = out->n == PB_ABSENT || cell[i]->n == PB_ABSENT ? PB_ABSENT : out->n + cell[i]->n;
+	}
+	out->value = sum / (double)n;
+	out->stderr_value = sqrt(variance) / (double)n;
+	*chance = chances / (double)n;
+	return true;
+}
+
+static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc, size_t n, const struct task_set *set, struct pb_error *err)
+{
+	struct pb_front *front = &out->fronts[out->n];
+	struct pb_text names = { 0 };
+	for (size_t i = 0; i < set->n; i++)
+		pb_text_printf(&names, "%s%s", i ? ", " : "", set->tasks[i]->task);
+	*front = (struct pb_front){ .task = "mean", .task_hash = "", .protocol = set->tasks[0]->protocol, .metric = "acc", .backend = acc[0]->backend,
+		.higher_is_better = true, .is_mean = true, .chance = NAN, .n_tasks = set->n };
+	for (size_t i = 1; i < set->n; i++)
+		if (strcmp(set->tasks[i]->protocol, front->protocol) != 0)
+			front->protocol = "";
+	front->tasks = names.failed ? NULL : pb_arena_strdup(out->arena, pb_text_c(&names));
+	pb_text_free(&names);
+	front->points = pb_arena_alloc(out->arena, n, sizeof *front->points);
+	if (!front->tasks || !front->points)
+		return pb_out_of_memory(err, "fronts");
+	qsort(acc, n, sizeof *acc, compare_for_mean);
+	for (size_t i = 0; i < n;) {
+		size_t k = 1;
+		double chance;
+		while (i + k < n && compare_cells(acc[i], acc[i + k]) == 0)
+			k++;
+		if (!mean_point(acc + i, k, set->n, &front->points[front->n_points], &chance))
+			front->n_incomplete++;
+		else if (!has_size(acc[i]))
+			front->n_no_size++;
+		else
+			take_chance(front, chance, front->n_points++ == 0);
+		i += k;
+	}
+	finish_points(front);
+	if (front->n_points)
+		out->n++;
+	return PB_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* acc: all rows of the metric acc, sorted by key. */
+static enum pb_status make_means(struct pb_fronts *out, const struct pb_row **acc, size_t n, struct pb_error *err)
+{
+	const char **backends = pb_arena_alloc(out->arena, n, sizeof *backends);
+	const struct pb_row **own = pb_arena_alloc(out->arena, n, sizeof *own);
+	if (!backends || !own)
+		return pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < n; i++)
+		backends[i] = acc[i]->backend;
+	if (n > 1)
+		qsort(backends, n, sizeof *backends, compare_names);
+	for (size_t b = 0; b < n; b++) {
+		if (b > 0 && strcmp(backends[b], backends[b - 1]) == 0)
+			continue;
+		struct task_set set;
+		enum pb_status st = collect_tasks(&set, acc, n, backends[b], out->arena, err);
+		if (st != PB_OK)
+			return st;
+		if (set.mixed)
+			out->note = "No mean of accuracies is shown: a task is there in more than one definition or protocol, and these are not mixed.";
+		if (set.mixed || set.n < 2)
+			continue;
+		size_t n_own = 0;
+		for (size_t i = 0; i < n; i++)
+			if (strcmp(acc[i]->backend, backends[b]) == 0)
+				own[n_own++] = acc[i];
+		st = make_mean(out, own, n_own, &set, err);
+		if (st != PB_OK)
+			return st;
+	}
+	return PB_OK;
+}
+
+/* --- names --- */
+
+static bool differs(const struct pb_fronts *fronts, const struct pb_front *front, const char *(*part)(const struct pb_front *))
+{
+	for (size_t i = 0; i < fronts->n; i++) {
+		const struct pb_front *other = &fronts->fronts[i];
+		if (other != front && strcmp(other->task, front->task) == 0 && strcmp(other->metric, front->metric) == 0 &&
+		    strcmp(part(other), part(front)) != 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *protocol_of(const struct pb_front *f) { return f->protocol; }
+static const char *hash_of(const struct pb_front *f) { return f->task_hash; }
+static const char *backend_of(const struct pb_front *f) { return f->backend; }
+
+static void put_slug(struct pb_text *t, const char *s)
+{
+	size_t start = t->length;
+	for (; *s && t->length - start < 60; s++) {
+		char c = *s >= 'A' && *s <= 'Z' ? (char)(*s - 'A' + 'a') : *s;
+		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+		if (plain || (t->length > start && t->data[t->length - 1] != '-'))
+			pb_text_char(t, plain ? c : '-');
+	}
+	if (!t->failed && t->length > start && t->data[t->length - 1] == '-')
+		t->data[--t->length] = '\0';
+}
+
+static enum pb_status name_front(struct pb_fronts *fronts, struct pb_front *front, struct pb_error *err)
+{
+	struct pb_text title = { 0 }, slug = { 0 };
+	if (front->is_mean)
+		pb_text_printf(&title, "mean accuracy of %zu tasks", front->n_tasks);
+	else
+		pb_text_printf(&title, "%s %s", *front->task ? front->task : "(no task)", front->metric);
+	put_slug(&slug, *front->task ? front->task : "front");
+	if (*front->metric)
+		pb_text_char(&slug, '-');
+	put_slug(&slug, front->metric);
+	if (differs(fronts, front, protocol_of))
+		pb_text_printf(&title, ", %s", front->protocol);
+	if (differs(fronts, front, hash_of))
+		pb_text_printf(&title, ", definition %.8s", front->task_hash);
+	if (differs(fronts, front, backend_of))
+		pb_text_printf(&title, ", %s", front->backend);
+	if (slug.length == 0 || slug.data[0] == '-')
+		pb_text_string(&slug, "front");
+	size_t stem = slug.length;
+	for (unsigned k = 2; !slug.failed; k++) {
+		bool taken = strcmp(slug.data, "front") == 0 || strcmp(slug.data, "front-bits") == 0; /* the main figures' */
+		for (const struct pb_front *f = fronts->fronts; f < front; f++)
+			taken = taken || strcmp(f->slug, slug.data) == 0;
+		if (!taken)
+			break;
+		slug.length = stem;
+		pb_text_printf(&slug, "-%u", k);
+	}
+	front->title = title.failed ? NULL : pb_arena_strdup(fronts->arena, pb_text_c(&title));
+	front->slug = slug.failed ? NULL : pb_arena_strdup(fronts->arena, pb_text_c(&slug));
+	pb_text_free(&title);
+	pb_text_free(&slug);
+	return front->title && front->slug ? PB_OK : pb_out_of_memory(err, "fronts");
+}
+
+static enum pb_status make_all(struct pb_fronts *out, const struct pb_rows *rows, struct pb_error *err)
+{
+	const struct pb_row **ok = pb_arena_alloc(out->arena, rows->n, sizeof *ok);
+	const struct pb_row **acc = pb_arena_alloc(out->arena, rows->n, sizeof *acc);
+	size_t n_ok = 0, n_acc = 0;
+	if (!ok || !acc)
+		return pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < rows->n; i++)
+		if (rows->rows[i].status == PB_ROW_OK)
+			ok[n_ok++] = &rows->rows[i];
+	if (n_ok > 1)
+		qsort(ok, n_ok, sizeof *ok, compare_row_keys);
+	for (size_t i = 0; i < n_ok; i++)
+		if (strcmp(ok[i]->metric, "acc") == 0 && ok[i]->higher_is_better)
+			acc[n_acc++] = ok[i];
+	/* At most a front for each row and a mean for each backend. */
+	out->fronts = pb_arena_alloc(out->arena, 2 * n_ok, sizeof *out->fronts);
+	if (!out->fronts)
+		return pb_out_of_memory(err, "fronts");
+	enum pb_status st = make_means(out, acc, n_acc, err);
+	for (size_t i = 0; i < n_ok && st == PB_OK;) {
+		size_t k = 1;
+		while (i + k < n_ok && compare_keys(ok[i], ok[i + k]) == 0)
+			k++;
+		st = make_front(out, ok + i, k, rows, err);
+		i += k;
+	}
+	for (size_t i = 0; i < out->n && st == PB_OK; i++)
+		st = name_front(out, &out->fronts[i], err);
+	return st;
+}
+
+enum pb_status pb_fronts_make(struct pb_fronts *out, const struct pb_rows *rows, struct pb_error *err)
+{
+	struct pb_fronts fronts = { .arena = pb_arena_new(), .note = "" };
+	if (!fronts.arena)
+		return pb_out_of_memory(err, "fronts");
+	enum pb_status st = make_all(&fronts, rows, err);
+	if (st != PB_OK)
+		pb_fronts_free(&fronts);
+	else
+		*out = fronts;
+	return st;
+}
+
+void pb_fronts_free(struct pb_fronts *fronts)
+{
+	pb_arena_free(fronts->arena);
+	*fronts = (struct pb_fronts){ .note = "" };
+}
+
+static void csv_optional(struct pb_text *out, const char *s)
+{
+	pb_csv_text(out, *s ? s : NULL);
+}
+
+enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err)
+{
+	static const char *const names[] = { "task", "task_hash", "protocol", "metric", "backend", "model", "label", "model_bytes", "effective_bits",
+		"value", "stderr", "low95", "high95", "on_front", "separated", "cell" };
+	static const char *const separated_names[] = { NULL, "false", "true" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		pb_csv_text(out, names[i]);
+	pb_csv_end(out);
+	for (size_t i = 0; i < fronts->n; i++) {
+		const struct pb_front *f = &fronts->fronts[i];
+		for (size_t k = 0; k < f->n_points; k++) {
+			const struct pb_point *p = &f->points[k];
+			csv_optional(out, f->task);
+			csv_optional(out, f->task_hash);
+			csv_optional(out, f->protocol);
+			csv_optional(out, f->metric);
+			csv_optional(out, f->backend);
+			csv_optional(out, p->row->model);
+			csv_optional(out, p->row->label);
+			pb_csv_integer(out, p->row->model_bytes);
+			pb_csv_number(out, p->bits);
+			pb_csv_number(out, p->value);
+			pb_csv_number(out, p->stderr_value);
+			pb_csv_number(out, p->low95);
+			pb_csv_number(out, p->high95);
+			pb_csv_text(out, p->on_front ? "true" : "false");
+			pb_csv_text(out, separated_names[p->separated]);
+			csv_optional(out, p->row->cell);
+			pb_csv_end(out);
+		}
+	}
+	return pb_text_check(out, err);
+}
+
+bool pb_front_is_percent(const struct pb_front *front)
+{
+	return strncmp(front->metric, "acc", 3) == 0 || strcmp(front->metric, "exact_match") == 0;
+}
+
+bool pb_front_is_log(const struct pb_front *front)
+{
+	if (front->higher_is_better)
+		return false;
+	for (size_t i = 0; i < front->n_points; i++)
+		if (front->points[i].value > 0.0)
+			return true;
+	return false;
+}
+
+void pb_front_format(const struct pb_front *front, double value, double stderr_value, char out[64])
+{
+	double factor = pb_front_is_percent(front) ? 100.0 : 1.0;
+	pb_format_value(out, factor * value, factor * stderr_value);
+}

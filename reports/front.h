@@ -1,0 +1,62 @@
+/* Fronts: for each thing that was measured, the points (size, value) of all cells, and which are not dominated.
+ *
+ * One front holds only what may be compared: rows of one task, task definition, protocol, metric and backend. A row that is
+ * not ok, has no finite value or no positive size is never a point; it is counted as left out. Besides, for each backend,
+ * the mean of the accuracies of all its tasks, over cells that have every one of them. */
+#ifndef PB_REPORTS_FRONT_H
+#define PB_REPORTS_FRONT_H
+
+#include "core/base/memory.h"
+#include "core/store/row.h"
+
+#define PB_Z95 1.959963984540054 /* two-sided 95 % of the normal distribution */
+
+enum pb_separated { PB_SEPARATED_UNKNOWN, PB_SEPARATED_NO, PB_SEPARATED_YES };
+
+struct pb_point {
+	const struct pb_row *row;       /* a row of the cell: identity and sizes; for a mean, not its value */
+	double bytes, bits;             /* model_bytes (> 0), effective_bits (NaN when absent) */
+	double value, stderr_value;     /* fractions as in the row; stderr NaN when there is none */
+	double low95, high95;           /* NaN when there is no error */
+	int64_t n;                      /* items; summed for a mean; PB_ABSENT */
+	bool on_front;
+	enum pb_separated separated;    /* of a front point from the best smaller one: unpaired, two-sided at 95 % */
+	bool on_bits_front;             /* not dominated in (effective_bits, value) among the points of its own model */
+};
+
+struct pb_front {
+	const char *task, *task_hash, *protocol, *metric, *backend;
+	bool higher_is_better, is_mean;
+	const char *title;              /* "piqa acc"; with protocol, backend or hash where these are needed to tell fronts apart */
+	const char *slug;               /* for file names: [a-z0-9-], unique among the fronts */
+	double chance;                  /* NaN when unknown or not the same for all points */
+	struct pb_point *points;        /* by size, then better value, then model, label, cell */
+	size_t n_points;
+	size_t n_failed, n_skipped;     /* rows of this task, backend and protocol that are failed or stale; skipped or running */
+	size_t n_no_number;             /* ok, without a finite value */
+	size_t n_no_size;               /* ok, without a positive size */
+	size_t n_tasks, n_incomplete;   /* of a mean: its tasks; cells that do not have all of them */
+	const char *tasks;              /* of a mean: "arc_easy, piqa" */
+};
+
+struct pb_fronts {
+	struct pb_arena *arena;
+	struct pb_front *fronts;        /* means first, then by task, protocol, hash, backend and metric */
+	size_t n;
+	const char *note;               /* why a mean was refused, or "" */
+};
+
+/* The rows must outlive the fronts. */
+enum pb_status pb_fronts_make(struct pb_fronts *out, const struct pb_rows *rows, struct pb_error *err) PB_MUST_CHECK;
+void pb_fronts_free(struct pb_fronts *fronts);
+/* fronts.csv: every point of every front. */
+enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+
+/* Whether the metric is a fraction that is shown in percent. */
+bool pb_front_is_percent(const struct pb_front *front);
+/* Whether a value axis is logarithmic: perplexities, divergences, losses. */
+bool pb_front_is_log(const struct pb_front *front);
+/* "62.41 ± 1.13" (percent without its sign) or "12.31 ± 0.21". */
+void pb_front_format(const struct pb_front *front, double value, double stderr_value, char out[64]);
+
+#endif

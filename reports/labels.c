@@ -1,0 +1,122 @@
+#include "reports/labels.h"
+
+#include <math.h>
+
+#define WORST 10
+#define KEY_COST 15.0
+
+static const struct {
+	double x, y;
+} directions[8] = {
+	{ 1, 0 }, { 0.7071, -0.7071 }, { 0.7071, 0.7071 }, { 0, -1 }, { 0, 1 }, { -1, 0 }, { -0.7071, -0.7071 }, { -0.7071, 0.7071 },
+};
+static const double distances[3] = { 8.0, 20.0, 36.0 };
+
+static double overlap(const struct pb_box *a, const struct pb_box *b)
+{
+	double w = fmin(a->x + a->w, b->x + b->w) - fmax(a->x, b->x);
+	double h = fmin(a->y + a->h, b->y + b->h) - fmax(a->y, b->y);
+	return w > 0.0 && h > 0.0 ? w * h : 0.0;
+}
+
+/* Length of a horizontal or vertical line within a box. */
+static double line_inside(const struct pb_box *box, double x1, double y1, double x2, double y2)
+{
+	double left = fmax(fmin(x1, x2), box->x), right = fmin(fmax(x1, x2), box->x + box->w);
+	double top = fmax(fmin(y1, y2), box->y), bottom = fmin(fmax(y1, y2), box->y + box->h);
+	return left <= right && top <= bottom ? fmax(right - left, bottom - top) : 0.0;
+}
+
+static bool is_inside(const struct pb_box *box, const struct pb_box *outer)
+{
+	return box->x >= outer->x && box->y >= outer->y && box->x + box->w <= outer->x + outer->w && box->y + box->h <= outer->y + outer->h;
+}
+
+/* The box in direction d at a distance: the side or corner that looks to the point lies there. */
+static struct pb_box box_at(const struct pb_label *label, int d, double distance)
+{
+	double w = label->number ? label->key_w : label->w;
+	double px = label->x + directions[d].x * distance, py = label->y + directions[d].y * distance;
+	double left = directions[d].x > 0 ? 0.0 : directions[d].x < 0 ? 1.0 : 0.5;
+	double above = directions[d].y > 0 ? 0.0 : directions[d].y < 0 ? 1.0 : 0.5;
+	return (struct pb_box){ px - left * w, py - above * label->h, w, label->h };
+}
+
+static double cost_of(const struct pb_box *box, size_t self, const struct pb_label *labels, size_t n_placed, const struct pb_label_ground *g)
+{
+	double cell = box->h * box->h / 2.0, texts = 0.0, markers = 0.0, front = 0.0;
+	for (size_t i = 0; i < n_placed; i++)
+		if (i != self)
+			texts += overlap(box, &labels[i].box);
+	for (size_t i = 0; i < g->n_taken; i++)
+		texts += overlap(box, &g->taken[i]);
+	for (size_t i = 0; i < g->n_markers; i++) {
+		double r = g->marker_radius;
+		struct pb_box m = { g->markers[2 * i] - r, g->markers[2 * i + 1] - r, 2 * r, 2 * r };
+		markers += overlap(box, &m);
+	}
+	for (size_t i = 1; i < g->n_front; i++)
+		front += line_inside(box, g->front[2 * i - 2], g->front[2 * i - 1], g->front[2 * i], g->front[2 * i + 1]);
+	return 10.0 * texts / cell + 6.0 * markers / cell + 3.0 * front / box->h + (is_inside(box, &g->inside) ? 0.0 : 20.0);
+}
+
+static void place_one(struct pb_label *labels, size_t i, size_t n_placed, const struct pb_label_ground *g)
+{
+	struct pb_label *label = &labels[i];
+	label->cost = INFINITY;
+	for (int k = 0; k < 3; k++)
+		for (int d = 0; d < 8; d++) {
+			struct pb_box box = box_at(label, d, distances[k]);
+			double cost = cost_of(&box, i, labels, n_placed, g) + (k > 0 ? distances[k] / 10.0 : 0.0);
+			if (cost >= label->cost)
+				continue;
+			label->cost = cost;
+			label->box = box;
+			label->leader = k > 0;
+			label->leader_x = label->x + directions[d].x * (distances[k] - 2.0);
+			label->leader_y = label->y + directions[d].y * (distances[k] - 2.0);
+		}
+}
+
+/* The worst come first; equal costs by index. */
+static void place_worst_again(struct pb_label *labels, size_t n, const struct pb_label_ground *g)
+{
+	size_t worst[WORST], n_worst = 0;
+	double below = INFINITY;
+	size_t after = 0;
+	for (size_t i = 0; i < n; i++) { /* what came later may cover a label now */
+		double leader = labels[i].leader ? hypot(labels[i].leader_x - labels[i].x, labels[i].leader_y - labels[i].y) + 2.0 : 0.0;
+		labels[i].cost = cost_of(&labels[i].box, i, labels, n, g) + leader / 10.0;
+	}
+	while (n_worst < WORST && n_worst < n) {
+		size_t best = n;
+		for (size_t i = 0; i < n; i++) {
+			bool left = labels[i].cost < below || (labels[i].cost == below && i > after);
+			if (left && (best == n || labels[i].cost > labels[best].cost))
+				best = i;
+		}
+		if (best == n)
+			break;
+		below = labels[best].cost;
+		after = best;
+		worst[n_worst++] = best;
+	}
+	for (size_t k = 0; k < n_worst; k++)
+		place_one(labels, worst[k], n, g);
+}
+
+void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground)
+{
+	for (size_t i = 0; i < n; i++) {
+		labels[i].number = 0;
+		place_one(labels, i, i, ground);
+	}
+	for (int pass = 0; pass < 2; pass++)
+		place_worst_again(labels, n, ground);
+	unsigned number = 0;
+	for (size_t i = 0; i < n; i++)
+		if (labels[i].cost > KEY_COST) {
+			labels[i].number = ++number;
+			place_one(labels, i, n, ground);
+		}
+}

@@ -1,0 +1,531 @@
+/* report.html: one file that needs no network, and no script to be read. */
+#include "reports/page.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "reports/markup.h"
+
+#define EMBED_LIMIT (1u << 20)  /* larger tables are linked only */
+
+struct page {
+	const struct pb_view *view;
+	struct pb_measure *measure;
+	struct pb_text *out;
+	struct pb_error *err;
+};
+
+static const char style[] =
+	":root{--bg:#fff;--text:#222;--muted:#666;--line:#e3e6ea;--soft:#f6f7f9;--link:#0b5c94}\n"
+	"*{box-sizing:border-box}\n"
+	"body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:64rem;background:var(--bg);color:var(--text);"
+	"font:16px/1.5 system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif}\n"
+	"h1{font-size:1.6rem;line-height:1.25;margin:0 0 .5rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}\n"
+	"p{margin:.5rem 0;max-width:48rem;overflow-wrap:anywhere}a{color:var(--link)}.muted,figcaption{color:var(--muted);font-size:.875rem}\n"
+	"figure{margin:1rem 0}figcaption{margin-top:.25rem;max-width:60rem}svg{display:block;width:100%;height:auto}svg.key{display:inline-block;"
+	"width:14px;height:14px;vertical-align:-2px;margin:0 .25rem 0 .75rem}svg .point:hover>*{stroke-width:2.5}\n"
+	".narrow{display:none}.families{margin:.25rem 0 0 -.75rem;font-size:.875rem}.families span{white-space:nowrap}\n"
+	".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}.panels figure{margin:0}\n"
+	".box{overflow-x:auto;max-width:100%;border:1px solid var(--line);border-radius:4px}\n"
+	"table{border-collapse:collapse;width:100%;font-size:.8125rem;font-variant-numeric:tabular-nums}\n"
+	"th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}\n"
+	"th{background:var(--soft);vertical-align:bottom}tbody tr:last-child td{border-bottom:0}td.wrap{white-space:normal;min-width:16rem;"
+	"overflow-wrap:anywhere}td.name{max-width:22rem;overflow:hidden;text-overflow:ellipsis}.n{text-align:right}tr.front td{font-weight:600}"
+	"th[data-sort]{cursor:pointer}\n"
+	"dl{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.25rem 1rem;font-size:.875rem;margin:.5rem 0}dt{color:var(--muted);"
+	"overflow-wrap:anywhere;max-width:18rem}dd{margin:0;overflow-wrap:anywhere;min-width:0}\n"
+	"pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:.8125rem/1.4 ui-monospace,'DejaVu Sans Mono',monospace}\n"
+	"@media (max-width:40rem){.wide{display:none}.narrow{display:block}dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}\n"
+	"@media print{body{max-width:none;padding:0;font-size:11px}.box{overflow:visible;border:0}th,td{white-space:normal;padding:.15rem .3rem}"
+	"table{font-size:9px}figure,tr{break-inside:avoid}.download{display:none}}\n"
+	"@media print and (min-width:1px){.wide{display:block}.narrow{display:none}}\n";
+
+/* Sorting by a click on a heading; without it the tables are as they are. */
+static const char script[] =
+	"document.querySelectorAll('th[data-sort]').forEach(function(h){h.tabIndex=0;h.setAttribute('role','button');"
+	"function sort(){var t=h.closest('table'),b=t.tBodies[0],i=h.cellIndex,d=h.getAttribute('aria-sort')==='ascending'?-1:1;"
+	"t.querySelectorAll('th').forEach(function(o){o.removeAttribute('aria-sort')});h.setAttribute('aria-sort',d===1?'ascending':'descending');"
+	"function key(r){var c=r.cells[i];return c.dataset.v===undefined?c.textContent:c.dataset.v===''?null:Number(c.dataset.v)}"
+	"Array.from(b.rows).map(function(r,k){return[key(r),k,r]}).sort(function(x,y){if(x[0]===null||y[0]===null)return(x[0]===null)-(y[0]===null)||x[1]-y[1];"
+	"return(x[0]<y[0]?-d:x[0]>y[0]?d:0)||x[1]-y[1]}).forEach(function(x){b.appendChild(x[2])})}"
+	"h.addEventListener('click',sort);h.addEventListener('keydown',function(e){if(e.key==='Enter'||e.key===' '){e.preventDefault();sort()}})});\n";
+
+static void raw(struct page *p, const char *s)
+{
+	pb_text_string(p->out, s);
+}
+
+static void text(struct page *p, const char *s)
+{
+	pb_markup_escape(p->out, s);
+}
+
+static void element(struct page *p, const char *tag, const char *s)
+{
+	pb_text_printf(p->out, "<%s>", tag);
+	text(p, s);
+	pb_text_printf(p->out, "</%s>", tag);
+}
+
+/* --- colours of the figures on a dark ground --- */
+
+static void put_dark(struct page *p)
+{
+	raw(p, "@media screen and (prefers-color-scheme:dark){:root{--bg:#15171c;--text:#e8eaed;--muted:#a8adb5;--line:#2c3038;--soft:#1d2026;--link:#7cc0f0;"
+		"color-scheme:dark}");
+	for (int i = 1; i < PB_INKS; i++)
+		pb_text_printf(p->out, ".f-%s{fill:#%06X}.s-%s{stroke:#%06X}", pb_inks[i].name, pb_inks[i].dark, pb_inks[i].name, pb_inks[i].dark);
+	raw(p, "}\n");
+}
+
+static void put_head(struct page *p)
+{
+	const char *title = *p->view->input->title ? p->view->input->title : "report";
+	raw(p, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>");
+	text(p, title);
+	raw(p, " \u00b7 paretobench</title>\n<style>\n");
+	raw(p, style);
+	put_dark(p);
+	raw(p, "</style>\n</head>\n<body>\n");
+	element(p, "h1", title);
+	raw(p, "\n");
+	element(p, "p", p->view->summary);
+	raw(p, "\n");
+	if (*p->view->fronts.note)
+		element(p, "p", p->view->fronts.note);
+}
+
+/* --- figures --- */
+
+static enum pb_status put_svg(struct page *p, const struct pb_figure *figure)
+{
+	struct pb_canvas *c = NULL;
+	enum pb_status st = pb_canvas_svg(&c, pb_figure_width(figure), pb_figure_height(figure), pb_figure_description(figure), true, p->err);
+	if (st != PB_OK)
+		return st;
+	pb_figure_draw(figure, c);
+	return pb_canvas_finish(c, p->out, p->err);
+}
+
+static enum pb_status put_figure(struct page *p, const struct pb_front *front, bool by_bits, enum pb_figure_size size, const char *class)
+{
+	struct pb_figure *figure = NULL;
+	const char *note = size == PB_FIGURE_FULL ? pb_view_note(p->view, front) : "";
+	if (!note)
+		return pb_out_of_memory(p->err, "a report");
+	const struct pb_figure_spec spec = { front, by_bits, size, note };
+	enum pb_status st = pb_figure_make(&figure, &spec, p->measure, p->err);
+	if (st != PB_OK)
+		return st;
+	pb_text_printf(p->out, "<div class=\"%s\">\n", class);
+	st = put_svg(p, figure);
+	raw(p, "</div>\n");
+	if (size == PB_FIGURE_PANEL && *pb_figure_outside(figure))
+		element(p, "figcaption", pb_figure_outside(figure));
+	pb_figure_free(figure);
+	return st;
+}
+
+static enum pb_status put_family(struct page *p, const struct pb_family *family)
+{
+	const struct pb_stroke outline = { PB_INK_OUTLINE, 0.8, PB_SOLID };
+	struct pb_canvas *c = NULL;
+	struct pb_text svg = { 0 };
+	enum pb_status st = pb_canvas_svg(&c, 14, 14, family->name, true, p->err);
+	if (st != PB_OK)
+		return st;
+	pb_canvas_marker(c, family->shape, 7, 7, 5, family->ink, outline);
+	st = pb_canvas_finish(c, &svg, p->err);
+	if (st == PB_OK) {
+		/* The class goes in right after the name of the element. */
+		raw(p, "<span><svg class=\"key\"");
+		raw(p, svg.data + strlen("<svg"));
+		text(p, family->name);
+		raw(p, "</span>\n");
+	}
+	pb_text_free(&svg);
+	return st;
+}
+
+static void put_files(struct page *p, const char *name)
+{
+	raw(p, "<span class=\"download\"> Figure as ");
+	static const char *const kinds[] = { "svg", "png", "pdf" };
+	for (int i = 0; i < 3; i++) {
+		pb_text_printf(p->out, "%s<a href=\"figures/%s.%s\">%s</a>", i ? ", " : "", name, kinds[i], kinds[i]);
+	}
+	raw(p, ".</span>");
+}
+
+static enum pb_status put_main(struct page *p, bool by_bits)
+{
+	const struct pb_view *v = p->view;
+	raw(p, "<figure>\n");
+	enum pb_status st = put_figure(p, v->main, by_bits, PB_FIGURE_FULL, "wide");
+	if (st == PB_OK)
+		st = put_figure(p, v->main, by_bits, PB_FIGURE_NARROW, "narrow");
+	if (st != PB_OK)
+		return st;
+	raw(p, "<div class=\"families\">\n");
+	for (size_t i = 0; i < pb_n_families && st == PB_OK; i++)
+		if (v->has_family[i])
+			st = put_family(p, &pb_families[i]);
+	raw(p, "</div>\n<figcaption>");
+	if (by_bits)
+		raw(p, "The same values by effective bits: all bits stored for the quantized weights, scales and tables included, over their number. "
+			"Each model has its own line.");
+	else
+		text(p, v->caption);
+	put_files(p, by_bits ? "front-bits" : "front");
+	raw(p, "</figcaption>\n</figure>\n");
+	return st;
+}
+
+static enum pb_status put_front_section(struct page *p)
+{
+	raw(p, "<h2 id=\"front\">Size and quality</h2>\n");
+	if (!p->view->main) {
+		raw(p, "<p>No cell has both a size and a value, so there is nothing to draw.</p>\n");
+		return PB_OK;
+	}
+	enum pb_status st = put_main(p, false);
+	return st == PB_OK && p->view->has_bits ? put_main(p, true) : st;
+}
+
+/* --- tables --- */
+
+static void put_base64(struct pb_text *out, const struct pb_text *bytes)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (size_t i = 0; i < bytes->length; i += 3) {
+		size_t left = bytes->length - i;
+		const unsigned char *b = (const unsigned char *)bytes->data + i;
+		unsigned v = (unsigned)b[0] << 16 | (left > 1 ? (unsigned)b[1] << 8 : 0) | (left > 2 ? b[2] : 0);
+		const char four[4] = { digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '=' };
+		pb_text_bytes(out, four, 4);
+	}
+}
+
+static void put_download(struct page *p, const char *name, const struct pb_text *csv)
+{
+	pb_text_printf(p->out, "<a href=\"%s\">%s</a>", name, name);
+	if (csv->length <= EMBED_LIMIT) {
+		pb_text_printf(p->out, " (<a download=\"%s\" href=\"data:text/csv;charset=utf-8;base64,", name);
+		put_base64(p->out, csv);
+		raw(p, "\">in this page</a>)");
+	}
+}
+
+static void heading(struct page *p, const char *s, bool is_number)
+{
+	pb_text_printf(p->out, "<th data-sort%s>", is_number ? " class=\"n\"" : "");
+	text(p, s);
+	raw(p, "</th>");
+}
+
+/* Opens a cell of numbers with what it is sorted by. */
+static void open_number(struct page *p, double value)
+{
+	char buffer[32] = "";
+	if (isfinite(value))
+		pb_format_number(buffer, value);
+	pb_text_printf(p->out, "<td class=\"n\" data-v=\"%s\">", buffer);
+}
+
+static void put_bytes(struct page *p, int64_t bytes)
+{
+	char buffer[32] = "n/a";
+	if (bytes != PB_ABSENT)
+		pb_format_size(buffer, (double)bytes);
+	open_number(p, bytes == PB_ABSENT ? NAN : (double)bytes);
+	if (bytes != PB_ABSENT)
+		pb_text_printf(p->out, "<span title=\"%" PRId64 " bytes\">%s</span></td>", bytes, buffer);
+	else
+		pb_text_printf(p->out, "%s</td>", buffer);
+}
+
+static void put_name(struct page *p, const char *s)
+{
+	raw(p, "<td class=\"name\" title=\"");
+	text(p, s);
+	raw(p, "\">");
+	text(p, s);
+	raw(p, "</td>");
+}
+
+static void put_identity_heads(struct page *p)
+{
+	heading(p, "model", false);
+	heading(p, "quantizer", false);
+	if (p->view->many_backends)
+		heading(p, "backend", false);
+	if (p->view->many_seeds)
+		heading(p, "seed", true);
+}
+
+static void put_identity(struct page *p, const struct pb_row *r)
+{
+	put_name(p, r->model);
+	put_name(p, *r->label ? r->label : r->quantizer);
+	if (p->view->many_backends)
+		put_name(p, r->backend);
+	if (p->view->many_seeds) {
+		open_number(p, r->seed == PB_ABSENT ? NAN : (double)r->seed);
+		if (r->seed != PB_ABSENT)
+			pb_text_printf(p->out, "%" PRId64, r->seed);
+		raw(p, "</td>");
+	}
+}
+
+static const char *front_mark(const struct pb_point *point)
+{
+	if (!point || !point->on_front)
+		return "";
+	return point->separated == PB_SEPARATED_NO ? "\u25c7" : "\u25c6";
+}
+
+static void put_value(struct page *p, const struct pb_front *front, const struct pb_point *point)
+{
+	char buffer[64];
+	open_number(p, point ? point->value : NAN);
+	if (point) {
+		pb_front_format(front, point->value, point->stderr_value, buffer);
+		pb_text_printf(p->out, "%s%s%s", buffer, point->on_front ? " " : "", front_mark(point));
+	} else {
+		raw(p, "n/a");
+	}
+	raw(p, "</td>");
+}
+
+static void put_table_row(struct page *p, const struct pb_view_cell *cell)
+{
+	const struct pb_view *v = p->view;
+	const struct pb_point *main = cell->points[0];
+	const struct pb_row *r = cell->row;
+	bool on_front = main && main->on_front;
+	pb_text_printf(p->out, "<tr%s><td data-v=\"%d\">%s</td>", on_front ? " class=\"front\"" : "", on_front ? 1 : 0, front_mark(main));
+	put_identity(p, r);
+	open_number(p, r->effective_bits);
+	if (isfinite(r->effective_bits))
+		pb_text_printf(p->out, "%.3f", r->effective_bits);
+	else
+		raw(p, "n/a");
+	raw(p, "</td>");
+	put_bytes(p, r->model_bytes);
+	for (size_t i = 0; i < v->n_columns; i++)
+		put_value(p, v->columns[i], cell->points[i]);
+	raw(p, "</tr>\n");
+}
+
+static void put_table_section(struct page *p, const struct pb_text *rows_csv, const struct pb_text *fronts_csv)
+{
+	const struct pb_view *v = p->view;
+	raw(p, "<h2 id=\"table\">All cells by size</h2>\n");
+	if (v->n_in_table) {
+		raw(p, "<p class=\"muted\">Value \u00b1 standard error. \u25c6 on the front of its column, \u25c7 on it and not separated at 95 % from the best smaller one; "
+			"bold rows are on the first column\u2019s front.</p>\n<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
+		heading(p, "front", false);
+		put_identity_heads(p);
+		heading(p, "effective bits", true);
+		heading(p, "size", true);
+		for (size_t i = 0; i < v->n_columns; i++) {
+			struct pb_text t = { 0 };
+			pb_view_heading(v->columns[i], &t);
+			if (t.failed)
+				p->out->failed = true;
+			heading(p, pb_text_c(&t), true);
+			pb_text_free(&t);
+		}
+		raw(p, "</tr></thead>\n<tbody>\n");
+		for (size_t i = 0; i < v->n_in_table; i++)
+			put_table_row(p, &v->cells[i]);
+		raw(p, "</tbody>\n</table>\n</div>\n");
+	}
+	raw(p, "<p class=\"muted download\">All fields of all rows: ");
+	put_download(p, "rows.csv", rows_csv);
+	raw(p, ". All fronts with intervals: ");
+	put_download(p, "fronts.csv", fronts_csv);
+	raw(p, ".</p>\n");
+}
+
+static enum pb_status put_panels_section(struct page *p)
+{
+	const struct pb_view *v = p->view;
+	enum pb_status st = PB_OK;
+	if (v->n_columns < 2)
+		return PB_OK;
+	raw(p, "<h2 id=\"tasks\">Each task</h2>\n<div class=\"panels\">\n");
+	for (size_t i = 1; i < v->n_columns && st == PB_OK; i++) {
+		raw(p, "<figure>\n");
+		st = put_figure(p, v->columns[i], false, PB_FIGURE_PANEL, "panel");
+		raw(p, "<figcaption>");
+		const char *note = pb_view_note(v, v->columns[i]);
+		if (!note)
+			return pb_out_of_memory(p->err, "a report");
+		text(p, note);
+		put_files(p, v->columns[i]->slug);
+		raw(p, "</figcaption>\n</figure>\n");
+	}
+	raw(p, "</div>\n");
+	return st;
+}
+
+static void put_seconds(struct page *p, double seconds)
+{
+	char buffer[32] = "n/a";
+	if (isfinite(seconds))
+		pb_format_duration(buffer, seconds);
+	open_number(p, seconds);
+	pb_text_printf(p->out, "%s</td>", buffer);
+}
+
+static void put_missing_counters(struct page *p)
+{
+	const struct pb_view *v = p->view;
+	bool any = false;
+	for (size_t i = 0; i < v->n_counters; i++) {
+		const struct pb_view_counter *c = &v->counters[i];
+		if (c->has_value)
+			continue;
+		raw(p, any ? "; " : "<p class=\"muted\">Without a value in any cell: ");
+		text(p, c->name);
+		if (*c->reason) {
+			raw(p, " n/a (");
+			text(p, c->reason);
+			raw(p, ")");
+		}
+		any = true;
+	}
+	if (any)
+		raw(p, ".</p>\n");
+	if (!v->n_counters)
+		raw(p, "<p class=\"muted\">No counters were recorded in this run.</p>\n");
+}
+
+static void put_time_section(struct page *p)
+{
+	const struct pb_view *v = p->view;
+	raw(p, "<h2 id=\"time\">Time and counters</h2>\n");
+	put_missing_counters(p);
+	if (!v->n_cells)
+		return;
+	raw(p, "<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
+	put_identity_heads(p);
+	heading(p, "status", false);
+	heading(p, "quantize", true);
+	heading(p, "evaluate", true);
+	heading(p, "peak memory", true);
+	for (size_t i = 0; i < v->n_counters; i++) {
+		if (!v->counters[i].has_value)
+			continue;
+		struct pb_text t = { 0 };
+		pb_text_printf(&t, *v->counters[i].unit && strcmp(v->counters[i].unit, v->counters[i].name) != 0 ? "%s, %s" : "%s", v->counters[i].name,
+			v->counters[i].unit);
+		heading(p, pb_text_c(&t), true);
+		pb_text_free(&t);
+	}
+	raw(p, "</tr></thead>\n<tbody>\n");
+	for (size_t i = 0; i < v->n_cells; i++) {
+		const struct pb_view_cell *cell = &v->cells[i];
+		raw(p, "<tr>");
+		put_identity(p, cell->row);
+		element(p, "td", pb_row_status_name(cell->status));
+		put_seconds(p, cell->quantize_seconds);
+		put_seconds(p, cell->eval_seconds);
+		put_bytes(p, cell->peak_rss_bytes);
+		for (size_t k = 0; k < v->n_counters; k++) {
+			if (!v->counters[k].has_value)
+				continue;
+			const json_t *value = json_object_get(cell->counters, v->counters[k].name);
+			value = json_is_object(value) ? json_object_get(value, "value") : value;
+			open_number(p, json_is_number(value) ? json_number_value(value) : NAN);
+			pb_view_counter_text(&v->counters[k], cell, p->out);
+			raw(p, "</td>");
+		}
+		raw(p, "</tr>\n");
+	}
+	raw(p, "</tbody>\n</table>\n</div>\n");
+}
+
+static void put_failed_section(struct page *p)
+{
+	const struct pb_rows *rows = p->view->input->rows;
+	size_t n = 0;
+	for (size_t i = 0; i < rows->n; i++)
+		n += rows->rows[i].status != PB_ROW_OK;
+	raw(p, "<h2 id=\"failed\">Failed and skipped</h2>\n");
+	if (!n) {
+		raw(p, "<p>None: every cell is ok.</p>\n");
+		return;
+	}
+	raw(p, "<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
+	put_identity_heads(p);
+	heading(p, "task", false);
+	heading(p, "status", false);
+	heading(p, "reason", false);
+	raw(p, "</tr></thead>\n<tbody>\n");
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct pb_row *r = &rows->rows[i];
+		if (r->status == PB_ROW_OK)
+			continue;
+		raw(p, "<tr>");
+		put_identity(p, r);
+		element(p, "td", r->task);
+		element(p, "td", pb_row_status_name(r->status));
+		raw(p, "<td class=\"wrap\">");
+		text(p, *r->reason ? r->reason : "no reason was recorded");
+		raw(p, "</td></tr>\n");
+	}
+	raw(p, "</tbody>\n</table>\n</div>\n");
+}
+
+static void put_fact(struct page *p, const char *name, const char *value)
+{
+	bool is_long = strchr(value, '\n') != NULL || strcmp(name, "command") == 0;
+	element(p, "dt", name);
+	raw(p, is_long ? "<dd><pre>" : "<dd>");
+	text(p, value);
+	raw(p, is_long ? "</pre></dd>\n" : "</dd>\n");
+}
+
+static enum pb_status put_provenance_section(struct page *p)
+{
+	const struct pb_view *v = p->view;
+	struct pb_view_pair *pairs = NULL;
+	size_t n = 0;
+	enum pb_status st = pb_view_hashes(v, &pairs, &n, p->err);
+	if (st != PB_OK)
+		return st;
+	raw(p, "<h2 id=\"provenance\">Provenance</h2>\n<dl>\n");
+	for (size_t i = 0; i < v->input->n_facts; i++)
+		put_fact(p, v->input->facts[i].name, v->input->facts[i].value);
+	for (size_t i = 0; i < n; i++)
+		put_fact(p, pairs[i].name, pairs[i].value);
+	put_fact(p, "figures", v->font);
+	raw(p, "</dl>\n");
+	return PB_OK;
+}
+
+enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_text *rows_csv, const struct pb_text *fronts_csv,
+	struct pb_text *out, struct pb_error *err)
+{
+	struct page p = { view, measure, out, err };
+	put_head(&p);
+	enum pb_status st = put_front_section(&p);
+	if (st != PB_OK)
+		return st;
+	put_table_section(&p, rows_csv, fronts_csv);
+	st = put_panels_section(&p);
+	if (st != PB_OK)
+		return st;
+	put_time_section(&p);
+	put_failed_section(&p);
+	st = put_provenance_section(&p);
+	if (st != PB_OK)
+		return st;
+	raw(&p, "<script>\n");
+	raw(&p, script);
+	raw(&p, "</script>\n</body>\n</html>\n");
+	return pb_text_check(out, err);
+}

@@ -1,0 +1,352 @@
+/* report.pdf: A4 pages with the same content as the page. Coordinates are points. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "reports/page.h"
+
+#define PAGE_W 595.28
+#define PAGE_H 841.89
+#define MARGIN 48.0
+#define WIDTH (PAGE_W - 2 * MARGIN)
+#define BOTTOM (PAGE_H - 56.0)
+#define TABLE_SIZE 7.0
+#define TABLE_LINE 11.0
+#define VALUES_A_TABLE 4        /* value columns side by side; more of them follow in further tables */
+
+struct flow {
+	const struct pb_view *view;
+	struct pb_canvas *canvas;
+	struct pb_measure *measure;
+	struct pb_error *err;
+	double y;                   /* of the next line's top */
+	unsigned page;
+};
+
+static void put_footer(struct flow *f)
+{
+	struct pb_text t = { 0 }, shown = { 0 };
+	pb_text_printf(&t, "%s", *f->view->input->title ? f->view->input->title : "report");
+	pb_measure_fit(f->measure, 8.0, false, WIDTH - 60.0, pb_text_c(&t), &shown);
+	pb_canvas_text(f->canvas, MARGIN, PAGE_H - 30.0, PB_LEFT, 8.0, false, PB_INK_MUTED, pb_text_c(&shown));
+	pb_text_clear(&t);
+	pb_text_printf(&t, "%u", f->page);
+	pb_canvas_text(f->canvas, PAGE_W - MARGIN, PAGE_H - 30.0, PB_RIGHT, 8.0, false, PB_INK_MUTED, pb_text_c(&t));
+	if (t.failed || shown.failed)
+		pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
+	pb_text_free(&t);
+	pb_text_free(&shown);
+}
+
+static void next_page(struct flow *f)
+{
+	put_footer(f);
+	pb_canvas_next_page(f->canvas);
+	f->page++;
+	f->y = MARGIN;
+}
+
+/* Room for h points, on this page or the next. */
+static void need(struct flow *f, double h)
+{
+	if (f->y + h > BOTTOM && f->y > MARGIN)
+		next_page(f);
+}
+
+static void put_heading(struct flow *f, const char *s)
+{
+	need(f, 60.0);
+	f->y += 14.0;
+	pb_canvas_text(f->canvas, MARGIN, f->y + 12.0, PB_LEFT, 13.0, true, PB_INK_TEXT, s);
+	f->y += 22.0;
+}
+
+/* Wrapped text from x on; line feeds in s are kept. */
+static void put_text(struct flow *f, double x, double size, enum pb_ink ink, const char *s)
+{
+	struct pb_text line = { 0 }, wrapped = { 0 };
+	while (s) {
+		const char *end = strchr(s, '\n');
+		pb_text_clear(&line);
+		pb_text_clear(&wrapped);
+		pb_text_bytes(&line, s, end ? (size_t)(end - s) : strlen(s));
+		(void)pb_measure_wrap(f->measure, size, PAGE_W - MARGIN - x, pb_text_c(&line), &wrapped);
+		if (line.failed || wrapped.failed) {
+			pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
+			break;
+		}
+		for (char *p = wrapped.length ? wrapped.data : NULL; p;) {
+			char *next = strchr(p, '\n');
+			struct pb_text shown = { 0 };
+			if (next)
+				*next++ = '\0';
+			/* One word may be wider than the page: a hash, a path. */
+			pb_measure_fit(f->measure, size, false, PAGE_W - MARGIN - x, p, &shown);
+			need(f, 1.4 * size);
+			pb_canvas_text(f->canvas, x, f->y + size, PB_LEFT, size, false, ink, pb_text_c(&shown));
+			f->y += 1.4 * size;
+			pb_text_free(&shown);
+			p = next;
+		}
+		s = end ? end + 1 : NULL;
+	}
+	pb_text_free(&line);
+	pb_text_free(&wrapped);
+}
+
+/* Lays a figure out and draws it `width` points wide at x; *height is what it took. */
+static enum pb_status put_figure(struct flow *f, const struct pb_front *front, bool by_bits, enum pb_figure_size size, double x, double width,
+	double *height)
+{
+	struct pb_figure *figure = NULL;
+	const char *note = pb_view_note(f->view, front);
+	if (!note)
+		return pb_out_of_memory(f->err, "a report");
+	const struct pb_figure_spec spec = { front, by_bits, size, note };
+	enum pb_status st = pb_figure_make(&figure, &spec, f->measure, f->err);
+	if (st != PB_OK)
+		return st;
+	double scale = width / pb_figure_width(figure);
+	*height = scale * pb_figure_height(figure);
+	if (size == PB_FIGURE_FULL)
+		need(f, *height);
+	pb_canvas_place(f->canvas, x, f->y, scale);
+	pb_figure_draw(figure, f->canvas);
+	pb_canvas_restore(f->canvas);
+	pb_figure_free(figure);
+	return PB_OK;
+}
+
+static void put_families(struct flow *f)
+{
+	const struct pb_stroke outline = { PB_INK_OUTLINE, 0.5, PB_SOLID };
+	double x = MARGIN + 4.0;
+	need(f, 16.0);
+	for (size_t i = 0; i < pb_n_families; i++) {
+		if (!f->view->has_family[i])
+			continue;
+		pb_canvas_marker(f->canvas, pb_families[i].shape, x, f->y + 7.0, 3.5, pb_families[i].ink, outline);
+		pb_canvas_text(f->canvas, x + 8.0, f->y + 10.0, PB_LEFT, 8.0, false, PB_INK_TEXT, pb_families[i].name);
+		x += 24.0 + pb_measure_width(f->measure, 8.0, false, pb_families[i].name);
+	}
+	f->y += 16.0;
+}
+
+static enum pb_status put_figures(struct flow *f)
+{
+	const struct pb_view *v = f->view;
+	double height = 0.0;
+	if (!v->main)
+		return PB_OK;
+	put_heading(f, "Size and quality");
+	enum pb_status st = put_figure(f, v->main, false, PB_FIGURE_FULL, MARGIN, WIDTH, &height);
+	f->y += height + 4.0;
+	if (st != PB_OK)
+		return st;
+	put_families(f);
+	put_text(f, MARGIN, 8.0, PB_INK_MUTED, v->caption);
+	if (v->has_bits) {
+		f->y += 12.0;
+		st = put_figure(f, v->main, true, PB_FIGURE_FULL, MARGIN, WIDTH, &height);
+		f->y += height + 4.0;
+	}
+	return st;
+}
+
+static enum pb_status put_panels(struct flow *f)
+{
+	const struct pb_view *v = f->view;
+	const double width = (WIDTH - 14.0) / 2.0, room = width * 322.0 / 470.0 + 10.0;
+	enum pb_status st = PB_OK;
+	if (v->n_columns < 2)
+		return PB_OK;
+	put_heading(f, "Each task");
+	for (size_t i = 1; i < v->n_columns && st == PB_OK; i++) {
+		bool right = i % 2 == 0;
+		double height = 0.0;
+		if (!right)
+			need(f, room);
+		st = put_figure(f, v->columns[i], false, PB_FIGURE_PANEL, MARGIN + (right ? width + 14.0 : 0.0), width, &height);
+		if (right || i + 1 == v->n_columns)
+			f->y += room;
+	}
+	return st;
+}
+
+static void put_cell(struct flow *f, double x, double width, bool right, bool bold, const char *s)
+{
+	struct pb_text shown = { 0 };
+	pb_measure_fit(f->measure, TABLE_SIZE, bold, width - 4.0, s, &shown);
+	pb_canvas_text(f->canvas, right ? x + width - 2.0 : x + 2.0, f->y + 8.0, right ? PB_RIGHT : PB_LEFT, TABLE_SIZE, bold, PB_INK_TEXT, pb_text_c(&shown));
+	if (shown.failed)
+		pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
+	pb_text_free(&shown);
+}
+
+static void put_rule(struct flow *f)
+{
+	pb_canvas_line(f->canvas, MARGIN, f->y, PAGE_W - MARGIN, f->y, (struct pb_stroke){ PB_INK_GRID, 0.6, PB_SOLID });
+}
+
+static const double identity_widths[4] = { 90.0, 116.0, 34.0, 44.0 };
+
+static void put_table_head(struct flow *f, size_t first, size_t last)
+{
+	static const char *const names[4] = { "model", "quantizer", "bits", "size" };
+	double x = MARGIN + 12.0, value_w = (PAGE_W - MARGIN - x - 284.0) / VALUES_A_TABLE;
+	for (int i = 0; i < 4; i++) {
+		put_cell(f, x, identity_widths[i], i >= 2, true, names[i]);
+		x += identity_widths[i];
+	}
+	for (size_t i = first; i < last; i++, x += value_w) {
+		struct pb_text t = { 0 };
+		pb_view_heading(f->view->columns[i], &t);
+		put_cell(f, x, value_w, true, true, pb_text_c(&t));
+		pb_text_free(&t);
+	}
+	f->y += TABLE_LINE;
+	put_rule(f);
+}
+
+static void put_table_row(struct flow *f, const struct pb_view_cell *cell, size_t first, size_t last)
+{
+	const struct pb_row *r = cell->row;
+	const struct pb_point *main = cell->points[0];
+	bool bold = main && main->on_front;
+	double x = MARGIN + 12.0, value_w = (PAGE_W - MARGIN - x - 284.0) / VALUES_A_TABLE;
+	char buffer[64];
+	struct pb_text t = { 0 };
+	if (bold)
+		pb_canvas_marker(f->canvas, PB_SHAPE_DIAMOND, MARGIN + 5.0, f->y + 5.5, 2.6,
+			main->separated == PB_SEPARATED_NO ? PB_INK_PAPER : PB_INK_TEXT, (struct pb_stroke){ PB_INK_TEXT, 0.6, PB_SOLID });
+	put_cell(f, x, identity_widths[0], false, bold, r->model);
+	x += identity_widths[0];
+	put_cell(f, x, identity_widths[1], false, bold, *r->label ? r->label : r->quantizer);
+	x += identity_widths[1];
+	if (isfinite(r->effective_bits))
+		pb_text_printf(&t, "%.3f", r->effective_bits);
+	put_cell(f, x, identity_widths[2], true, bold, t.length ? t.data : "n/a");
+	x += identity_widths[2];
+	if (r->model_bytes != PB_ABSENT)
+		pb_format_size(buffer, (double)r->model_bytes);
+	put_cell(f, x, identity_widths[3], true, bold, r->model_bytes != PB_ABSENT ? buffer : "n/a");
+	x += identity_widths[3];
+	for (size_t i = first; i < last; i++, x += value_w) {
+		if (cell->points[i])
+			pb_front_format(f->view->columns[i], cell->points[i]->value, cell->points[i]->stderr_value, buffer);
+		put_cell(f, x, value_w, true, cell->points[i] && cell->points[i]->on_front, cell->points[i] ? buffer : "n/a");
+	}
+	pb_text_free(&t);
+	f->y += TABLE_LINE;
+	put_rule(f);
+}
+
+static void put_tables(struct flow *f)
+{
+	const struct pb_view *v = f->view;
+	if (!v->n_in_table)
+		return;
+	put_heading(f, "All cells by size");
+	put_text(f, MARGIN, 8.0, PB_INK_MUTED, "Value \u00b1 standard error. A filled mark: on the front of the first value column; an open one: on it, not separated at "
+		"95 % from the best smaller cell. Bold values are on the front of their own column.");
+	for (size_t first = 0; first < v->n_columns; first += VALUES_A_TABLE) {
+		size_t last = first + VALUES_A_TABLE < v->n_columns ? first + VALUES_A_TABLE : v->n_columns;
+		f->y += 8.0;
+		need(f, 4 * TABLE_LINE);
+		put_table_head(f, first, last);
+		for (size_t i = 0; i < v->n_in_table; i++) {
+			if (f->y + TABLE_LINE > BOTTOM) {
+				next_page(f);
+				put_table_head(f, first, last);
+			}
+			put_table_row(f, &v->cells[i], first, last);
+		}
+	}
+}
+
+static void put_failed(struct flow *f)
+{
+	const struct pb_rows *rows = f->view->input->rows;
+	struct pb_text t = { 0 };
+	bool any = false;
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct pb_row *r = &rows->rows[i];
+		if (r->status == PB_ROW_OK)
+			continue;
+		if (!any)
+			put_heading(f, "Failed and skipped");
+		any = true;
+		pb_text_clear(&t);
+		pb_text_printf(&t, "%s \u00b7 %s \u00b7 %s: %s: %s", *r->label ? r->label : r->quantizer, r->model, r->task, pb_row_status_name(r->status),
+			*r->reason ? r->reason : "no reason was recorded");
+		put_text(f, MARGIN, 8.0, PB_INK_TEXT, pb_text_c(&t));
+		if (t.failed)
+			pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
+	}
+	pb_text_free(&t);
+}
+
+static void put_fact(struct flow *f, const char *name, const char *value)
+{
+	struct pb_text shown = { 0 };
+	need(f, 12.0);
+	pb_measure_fit(f->measure, 8.0, false, 124.0, name, &shown);
+	pb_canvas_text(f->canvas, MARGIN, f->y + 8.0, PB_LEFT, 8.0, false, PB_INK_MUTED, pb_text_c(&shown));
+	pb_text_free(&shown);
+	put_text(f, MARGIN + 130.0, 8.0, PB_INK_TEXT, value);
+	f->y += 2.0;
+}
+
+static enum pb_status put_provenance(struct flow *f)
+{
+	struct pb_view_pair *pairs = NULL;
+	size_t n = 0;
+	enum pb_status st = pb_view_hashes(f->view, &pairs, &n, f->err);
+	if (st != PB_OK)
+		return st;
+	put_heading(f, "Provenance");
+	for (size_t i = 0; i < f->view->input->n_facts; i++)
+		put_fact(f, f->view->input->facts[i].name, *f->view->input->facts[i].value ? f->view->input->facts[i].value : "unknown");
+	for (size_t i = 0; i < n; i++)
+		put_fact(f, pairs[i].name, pairs[i].value);
+	put_fact(f, "figures", f->view->font);
+	return PB_OK;
+}
+
+static enum pb_status put_pages(struct flow *f)
+{
+	const struct pb_report_input *input = f->view->input;
+	struct pb_text title = { 0 };
+	pb_measure_fit(f->measure, 20.0, true, WIDTH, *input->title ? input->title : "report", &title);
+	pb_canvas_text(f->canvas, MARGIN, f->y + 22.0, PB_LEFT, 20.0, true, PB_INK_TEXT, pb_text_c(&title));
+	pb_text_free(&title);
+	f->y += 36.0;
+	put_text(f, MARGIN, 10.0, PB_INK_TEXT, f->view->summary);
+	if (*f->view->fronts.note)
+		put_text(f, MARGIN, 10.0, PB_INK_TEXT, f->view->fronts.note);
+	enum pb_status st = put_figures(f);
+	if (st != PB_OK)
+		return st;
+	put_tables(f);
+	st = put_panels(f);
+	if (st != PB_OK)
+		return st;
+	put_failed(f);
+	st = put_provenance(f);
+	put_footer(f);
+	return st;
+}
+
+enum pb_status pb_pdf_make(const struct pb_view *view, struct pb_measure *measure, struct pb_text *out, struct pb_error *err)
+{
+	struct flow f = { .view = view, .measure = measure, .err = err, .y = MARGIN, .page = 1 };
+	const char *title = *view->input->title ? view->input->title : "report";
+	enum pb_status st = pb_canvas_pdf(&f.canvas, PAGE_W, PAGE_H, 1.0, title, view->input->created_utc, err);
+	if (st != PB_OK)
+		return st;
+	st = put_pages(&f);
+	if (st == PB_OK)
+		return pb_canvas_finish(f.canvas, out, err);
+	pb_canvas_abort(f.canvas);
+	return st;
+}

@@ -1,0 +1,152 @@
+#include "reports/report.h"
+
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/memory.h"
+#include "reports/page.h"
+
+#define PNG_SCALE 2.0
+#define FIGURE_POINTS (486.0 / 960.0) /* a figure of 960 x 640 pixels is 6.75 x 4.5 inches in PDF */
+
+struct report {
+	struct pb_view view;
+	struct pb_measure *measure;
+	const char *folder;
+	struct pb_error *err;
+};
+
+static enum pb_status write_text(struct report *r, const char *name, const struct pb_text *t)
+{
+	enum pb_status st = pb_text_check(t, r->err);
+	if (st != PB_OK)
+		return st;
+	char *path = pb_path_join(r->folder, name);
+	if (!path)
+		return pb_out_of_memory(r->err, "a path");
+	st = pb_file_write(path, pb_text_c(t), t->length, r->err);
+	pb_free(path);
+	return st;
+}
+
+enum output { OUTPUT_SVG, OUTPUT_PNG, OUTPUT_PDF, OUTPUTS };
+
+static enum pb_status draw_file(struct report *r, const struct pb_figure *figure, const char *slug, enum output output)
+{
+	static const char *const suffixes[OUTPUTS] = { "svg", "png", "pdf" };
+	double w = pb_figure_width(figure), h = pb_figure_height(figure);
+	const char *description = pb_figure_description(figure);
+	struct pb_canvas *c = NULL;
+	struct pb_text file = { 0 }, name = { 0 };
+	enum pb_status st = output == OUTPUT_SVG ? pb_canvas_svg(&c, w, h, description, false, r->err)
+		: output == OUTPUT_PNG ? pb_canvas_png(&c, w, h, PNG_SCALE, r->err)
+		: pb_canvas_pdf(&c, w, h, FIGURE_POINTS, description, r->view.input->created_utc, r->err);
+	if (st != PB_OK)
+		return st;
+	pb_figure_draw(figure, c);
+	st = pb_canvas_finish(c, &file, r->err);
+	pb_text_printf(&name, "figures/%s.%s", slug, suffixes[output]);
+	if (st == PB_OK)
+		st = pb_text_check(&name, r->err);
+	if (st == PB_OK)
+		st = write_text(r, pb_text_c(&name), &file);
+	pb_text_free(&file);
+	pb_text_free(&name);
+	return st;
+}
+
+static enum pb_status write_figure(struct report *r, const struct pb_front *front, bool by_bits, const char *slug)
+{
+	struct pb_figure *figure = NULL;
+	const char *note = pb_view_note(&r->view, front);
+	if (!note)
+		return pb_out_of_memory(r->err, "a figure");
+	const struct pb_figure_spec spec = { front, by_bits, PB_FIGURE_FULL, note };
+	enum pb_status st = pb_figure_make(&figure, &spec, r->measure, r->err);
+	if (st != PB_OK)
+		return st;
+	for (int output = 0; output < OUTPUTS && st == PB_OK; output++)
+		st = draw_file(r, figure, slug, (enum output)output);
+	pb_figure_free(figure);
+	return st;
+}
+
+static enum pb_status write_figures(struct report *r)
+{
+	const struct pb_view *v = &r->view;
+	enum pb_status st = PB_OK;
+	if (v->main)
+		st = write_figure(r, v->main, false, "front");
+	if (st == PB_OK && v->has_bits)
+		st = write_figure(r, v->main, true, "front-bits");
+	for (size_t i = 1; i < v->n_columns && st == PB_OK; i++)
+		st = write_figure(r, v->columns[i], false, v->columns[i]->slug);
+	return st;
+}
+
+/* The page is written last: when it is there, everything it links to is. */
+static enum pb_status write_files(struct report *r)
+{
+	struct pb_text rows = { 0 }, fronts = { 0 }, page = { 0 }, markdown = { 0 }, pdf = { 0 };
+	enum pb_status st = pb_rows_csv(r->view.input->rows, &rows, r->err);
+	if (st == PB_OK)
+		st = write_text(r, "rows.csv", &rows);
+	if (st == PB_OK)
+		st = pb_fronts_csv(&r->view.fronts, &fronts, r->err);
+	if (st == PB_OK)
+		st = write_text(r, "fronts.csv", &fronts);
+	if (st == PB_OK)
+		st = write_figures(r);
+	if (st == PB_OK)
+		st = pb_markdown_make(&r->view, &markdown, r->err);
+	if (st == PB_OK)
+		st = write_text(r, "report.md", &markdown);
+	if (st == PB_OK)
+		st = pb_pdf_make(&r->view, r->measure, &pdf, r->err);
+	if (st == PB_OK)
+		st = write_text(r, "report.pdf", &pdf);
+	if (st == PB_OK)
+		st = pb_page_make(&r->view, r->measure, &rows, &fronts, &page, r->err);
+	if (st == PB_OK)
+		st = write_text(r, "report.html", &page);
+	pb_text_free(&rows);
+	pb_text_free(&fronts);
+	pb_text_free(&page);
+	pb_text_free(&markdown);
+	pb_text_free(&pdf);
+	return st;
+}
+
+static enum pb_status make_folders(const char *folder, struct pb_error *err)
+{
+	char *figures = pb_path_join(folder, "figures");
+	if (!figures)
+		return pb_out_of_memory(err, "a path");
+	enum pb_status st = pb_folder_make(figures, err);
+	pb_free(figures);
+	return st;
+}
+
+enum pb_status pb_report_write(const struct pb_report_input *input, const char *folder, char **html_path, struct pb_error *err)
+{
+	struct report r = { .folder = folder, .err = err };
+	enum pb_status st = make_folders(folder, err);
+	if (st != PB_OK)
+		return st;
+	st = pb_measure_new(&r.measure, err);
+	if (st != PB_OK)
+		return st;
+	st = pb_view_make(&r.view, input, r.measure, err);
+	if (st == PB_OK) {
+		st = write_files(&r);
+		pb_view_free(&r.view);
+	}
+	pb_measure_free(r.measure);
+	if (st != PB_OK)
+		return st;
+	char *path = pb_path_join(folder, "report.html");
+	if (!path)
+		return pb_out_of_memory(err, "a path");
+	*html_path = path;
+	return PB_OK;
+}

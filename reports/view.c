@@ -1,0 +1,493 @@
+#include "reports/view.h"
+
+#include <cairo.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/canvas.h"
+
+const char *pb_view_fact(const struct pb_view *view, const char *name)
+{
+	for (size_t i = 0; i < view->input->n_facts; i++)
+		if (strcmp(view->input->facts[i].name, name) == 0)
+			return view->input->facts[i].value;
+	return "";
+}
+
+static const char *keep(const struct pb_view *view, struct pb_text *t)
+{
+	const char *s = t->failed ? NULL : pb_arena_strdup(view->arena, pb_text_c(t));
+	pb_text_free(t);
+	return s;
+}
+
+/* Which metric stands for a task: the smaller the better. */
+static unsigned metric_rank(const char *metric)
+{
+	static const char *const order[] = { "acc", "acc_norm", "ppl_word", "ppl_token", "bits_per_byte", "kld", "nll" };
+	for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
+		if (strcmp(metric, order[i]) == 0)
+			return i;
+	return 100;
+}
+
+static bool same_task(const struct pb_front *a, const struct pb_front *b)
+{
+	return strcmp(a->task, b->task) == 0 && strcmp(a->task_hash, b->task_hash) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
+		strcmp(a->backend, b->backend) == 0;
+}
+
+static bool stands_for_task(const struct pb_fronts *fronts, const struct pb_front *front)
+{
+	if (front->n_points == 0)
+		return false;
+	for (size_t i = 0; i < fronts->n; i++) {
+		const struct pb_front *other = &fronts->fronts[i];
+		if (other == front || other->is_mean || other->n_points == 0 || !same_task(other, front))
+			continue;
+		unsigned a = metric_rank(other->metric), b = metric_rank(front->metric);
+		if (a < b || (a == b && other < front))
+			return false;
+	}
+	return true;
+}
+
+/* The main figure: the mean of accuracies, else the first perplexity, else the first front there is. */
+static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
+{
+	const struct pb_fronts *fronts = &view->fronts;
+	view->columns = pb_arena_alloc(view->arena, fronts->n, sizeof *view->columns);
+	if (!view->columns)
+		return pb_out_of_memory(err, "a report");
+	const struct pb_front *first = NULL, *ppl = NULL;
+	for (size_t i = 0; i < fronts->n; i++) {
+		const struct pb_front *f = &fronts->fronts[i];
+		if (f->n_points == 0 || !(f->is_mean || stands_for_task(fronts, f)))
+			continue;
+		if (f->is_mean && !view->main)
+			view->main = f;
+		if (!first)
+			first = f;
+		if (!ppl && strncmp(f->metric, "ppl", 3) == 0)
+			ppl = f;
+	}
+	if (!view->main)
+		view->main = ppl ? ppl : first;
+	if (view->main)
+		view->columns[view->n_columns++] = view->main;
+	for (size_t i = 0; i < fronts->n; i++) {
+		const struct pb_front *f = &fronts->fronts[i];
+		if (f != view->main && f->n_points > 0 && (f->is_mean || stands_for_task(fronts, f)))
+			view->columns[view->n_columns++] = f;
+	}
+	for (size_t i = 0; view->main && i < view->main->n_points; i++) {
+		view->has_bits = view->has_bits || isfinite(view->main->points[i].bits);
+		view->has_family[pb_family_index(view->main->points[i].row->family)] = true;
+	}
+	return PB_OK;
+}
+
+static int compare_cells(const struct pb_row *a, const struct pb_row *b)
+{
+	int c = strcmp(a->run, b->run);
+	if (!c)
+		c = strcmp(a->cell, b->cell);
+	/* Rows made by hand may have no cell key. */
+	if (!c)
+		c = strcmp(a->model, b->model);
+	if (!c)
+		c = strcmp(a->label, b->label);
+	return c ? c : strcmp(a->backend, b->backend);
+}
+
+static int compare_row_pointers(const void *pa, const void *pb)
+{
+	const struct pb_row *a = *(const struct pb_row *const *)pa, *b = *(const struct pb_row *const *)pb;
+	int c = compare_cells(a, b);
+	return c ? c : (a > b) - (a < b);
+}
+
+static int compare_view_cells(const void *pa, const void *pb)
+{
+	const struct pb_view_cell *a = pa, *b = pb;
+	bool in_a = a->points != NULL, in_b = b->points != NULL;
+	int c = (int)in_b - (int)in_a;
+	/* An unknown size comes last. */
+	uint64_t bytes_a = a->row->model_bytes == PB_ABSENT ? UINT64_MAX : (uint64_t)a->row->model_bytes;
+	uint64_t bytes_b = b->row->model_bytes == PB_ABSENT ? UINT64_MAX : (uint64_t)b->row->model_bytes;
+	if (!c)
+		c = (bytes_a > bytes_b) - (bytes_a < bytes_b);
+	if (!c)
+		c = strcmp(a->row->model, b->row->model);
+	if (!c)
+		c = strcmp(a->row->label, b->row->label);
+	return c ? c : compare_cells(a->row, b->row);
+}
+
+/* failed before stale before running before skipped before ok */
+static enum pb_row_status worse(enum pb_row_status a, enum pb_row_status b)
+{
+	static const int badness[PB_ROW_STATUSES] = { [PB_ROW_OK] = 0, [PB_ROW_SKIPPED] = 1, [PB_ROW_RUNNING] = 2, [PB_ROW_STALE] = 3, [PB_ROW_FAILED] = 4 };
+	return badness[b] > badness[a] ? b : a;
+}
+
+static void add_row(struct pb_view_cell *cell, const struct pb_row *row, bool new_task)
+{
+	cell->status = worse(cell->status, row->status);
+	if (isfinite(row->quantize_seconds))
+		cell->quantize_seconds = row->quantize_seconds;
+	if (new_task && isfinite(row->eval_seconds))
+		cell->eval_seconds = isfinite(cell->eval_seconds) ? cell->eval_seconds + row->eval_seconds : row->eval_seconds;
+	if (row->peak_rss_bytes > cell->peak_rss_bytes) /* PB_ABSENT is the least */
+		cell->peak_rss_bytes = row->peak_rss_bytes;
+	if (!cell->counters && row->counters)
+		cell->counters = row->counters;
+}
+
+static int compare_point_pointers(const void *pa, const void *pb)
+{
+	return compare_cells((*(const struct pb_point *const *)pa)->row, (*(const struct pb_point *const *)pb)->row);
+}
+
+/* Gives each cell its points; cells and points meet by sorted search, as there may be thousands of both. */
+static enum pb_status find_points(struct pb_view *view, struct pb_error *err)
+{
+	for (size_t i = 0; i < view->n_columns; i++) {
+		const struct pb_front *front = view->columns[i];
+		const struct pb_point **index = pb_arena_alloc(view->arena, front->n_points, sizeof *index);
+		if (!index)
+			return pb_out_of_memory(err, "a report");
+		for (size_t k = 0; k < front->n_points; k++)
+			index[k] = &front->points[k];
+		qsort(index, front->n_points, sizeof *index, compare_point_pointers);
+		for (size_t k = 0; k < view->n_cells; k++) {
+			struct pb_view_cell *cell = &view->cells[k];
+			const struct pb_point key = { .row = cell->row }, *key_pointer = &key;
+			const struct pb_point **found = bsearch(&key_pointer, index, front->n_points, sizeof *index, compare_point_pointers);
+			if (!found)
+				continue;
+			if (!cell->points) {
+				cell->points = pb_arena_alloc(view->arena, view->n_columns, sizeof *cell->points);
+				view->n_in_table++;
+			}
+			if (!cell->points)
+				return pb_out_of_memory(err, "a report");
+			cell->points[i] = *found;
+		}
+	}
+	return PB_OK;
+}
+
+static enum pb_status make_cells(struct pb_view *view, struct pb_error *err)
+{
+	const struct pb_rows *rows = view->input->rows;
+	const struct pb_row **list = pb_arena_alloc(view->arena, rows->n, sizeof *list);
+	view->cells = pb_arena_alloc(view->arena, rows->n, sizeof *view->cells);
+	if (!list || !view->cells)
+		return pb_out_of_memory(err, "a report");
+	for (size_t i = 0; i < rows->n; i++)
+		list[i] = &rows->rows[i];
+	if (rows->n > 1)
+		qsort(list, rows->n, sizeof *list, compare_row_pointers);
+	for (size_t i = 0; i < rows->n;) {
+		struct pb_view_cell *cell = &view->cells[view->n_cells++];
+		*cell = (struct pb_view_cell){ .row = list[i], .status = PB_ROW_OK, .quantize_seconds = NAN, .eval_seconds = NAN, .peak_rss_bytes = PB_ABSENT };
+		size_t k = i;
+		for (; k < rows->n && compare_cells(list[i], list[k]) == 0; k++)
+			add_row(cell, list[k], k == i || strcmp(list[k]->task, list[k - 1]->task) != 0);
+		view->n_status[cell->status]++;
+		i = k;
+	}
+	enum pb_status st = find_points(view, err);
+	if (st != PB_OK)
+		return st;
+	if (view->n_cells > 1)
+		qsort(view->cells, view->n_cells, sizeof *view->cells, compare_view_cells);
+	for (size_t i = 1; i < rows->n; i++) {
+		view->many_backends = view->many_backends || strcmp(rows->rows[i].backend, rows->rows[0].backend) != 0;
+		view->many_seeds = view->many_seeds || rows->rows[i].seed != rows->rows[0].seed;
+	}
+	return PB_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The number of different strings among n; sorts them. */
+static size_t count_different(const char **names, size_t n)
+{
+	size_t different = 0;
+	if (n > 1)
+		qsort(names, n, sizeof *names, compare_names);
+	for (size_t i = 0; i < n; i++)
+		different += i == 0 || strcmp(names[i], names[i - 1]) != 0;
+	return different;
+}
+
+static const json_t *counter_value(const json_t *counter)
+{
+	const json_t *value = json_is_object(counter) ? json_object_get(counter, "value") : counter;
+	return json_is_number(value) ? value : NULL;
+}
+
+static const char *counter_member(const json_t *counter, const char *member)
+{
+	const char *s = json_is_object(counter) ? json_string_value(json_object_get(counter, member)) : NULL;
+	return s ? s : "";
+}
+
+static const char *counter_reason(const json_t *counter)
+{
+	const char *s = counter_member(counter, "note");
+	if (!*s)
+		s = counter_member(counter, "reason");
+	return *s ? s : counter_member(counter, "status");
+}
+
+static enum pb_status make_counters(struct pb_view *view, struct pb_error *err)
+{
+	size_t n = 0;
+	const char *name;
+	json_t *value;
+	for (size_t i = 0; i < view->n_cells; i++)
+		n += json_object_size(view->cells[i].counters);
+	const char **names = pb_arena_alloc(view->arena, n, sizeof *names);
+	view->counters = pb_arena_alloc(view->arena, n, sizeof *view->counters);
+	if (!names || !view->counters)
+		return pb_out_of_memory(err, "a report");
+	n = 0;
+	for (size_t i = 0; i < view->n_cells; i++)
+		json_object_foreach(view->cells[i].counters, name, value)
+			names[n++] = name;
+	(void)count_different(names, n);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
+			continue;
+		struct pb_view_counter *c = &view->counters[view->n_counters++];
+		*c = (struct pb_view_counter){ .name = names[i], .unit = "", .reason = "" };
+		for (size_t k = 0; k < view->n_cells; k++) {
+			const json_t *counter = json_object_get(view->cells[k].counters, names[i]);
+			if (!counter)
+				continue;
+			c->has_value = c->has_value || counter_value(counter);
+			if (!*c->unit)
+				c->unit = counter_member(counter, "unit");
+			if (!*c->reason && !counter_value(counter))
+				c->reason = counter_reason(counter);
+		}
+	}
+	return PB_OK;
+}
+
+void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_view_cell *cell, struct pb_text *out)
+{
+	const json_t *value = counter_value(json_object_get(cell->counters, counter->name));
+	if (!value)
+		pb_text_string(out, "n/a");
+	else if (json_is_integer(value) && llabs(json_integer_value(value)) < 1000000)
+		pb_text_printf(out, "%lld", (long long)json_integer_value(value));
+	else
+		pb_text_printf(out, "%.4g", json_number_value(value));
+}
+
+void pb_view_heading(const struct pb_front *front, struct pb_text *out)
+{
+	pb_text_string(out, front->title);
+	if (pb_front_is_percent(front))
+		pb_text_string(out, ", %");
+}
+
+static void put_count(struct pb_text *t, size_t n, const char *one, const char *many)
+{
+	pb_text_printf(t, "%zu %s", n, n == 1 ? one : many);
+}
+
+static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
+{
+	static const enum pb_row_status order[] = { PB_ROW_OK, PB_ROW_FAILED, PB_ROW_SKIPPED, PB_ROW_STALE, PB_ROW_RUNNING };
+	const struct pb_rows *rows = view->input->rows;
+	const char **names = pb_arena_alloc(view->arena, rows->n, sizeof *names);
+	struct pb_text t = { 0 };
+	if (!names)
+		return pb_out_of_memory(err, "a report");
+	size_t n_tasks = 0;
+	put_count(&t, view->n_cells, "cell", "cells");
+	for (size_t i = 0; i < rows->n; i++)
+		names[i] = rows->rows[i].model;
+	pb_text_string(&t, " of ");
+	put_count(&t, count_different(names, rows->n), "model", "models");
+	for (size_t i = 0; i < rows->n; i++)
+		names[i] = rows->rows[i].label;
+	pb_text_string(&t, ", ");
+	put_count(&t, count_different(names, rows->n), "quantizer setting", "quantizer settings");
+	for (size_t i = 0; i < rows->n; i++)
+		if (*rows->rows[i].task)
+			names[n_tasks++] = rows->rows[i].task;
+	pb_text_string(&t, " and ");
+	put_count(&t, count_different(names, n_tasks), "task", "tasks");
+	pb_text_string(&t, ": ");
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		if (view->n_status[order[i]] || order[i] <= PB_ROW_SKIPPED)
+			pb_text_printf(&t, "%s%zu %s", i ? ", " : "", view->n_status[order[i]], pb_row_status_name(order[i]));
+	if (*view->input->created_utc)
+		pb_text_printf(&t, "; run of %s", view->input->created_utc);
+	if (*pb_view_fact(view, "version"))
+		pb_text_printf(&t, " with paretobench %s", pb_view_fact(view, "version"));
+	pb_text_char(&t, '.');
+	view->summary = keep(view, &t);
+	if (view->main && view->main->is_mean)
+		pb_text_printf(&t, "The value is the mean accuracy over %s, for cells that have all of these tasks; its standard error takes the tasks' "
+			"errors as independent. ", view->main->tasks);
+	pb_text_string(&t, "Bars are normal 95 % intervals from the standard error of each value. A front point that is drawn as a ring is not separated at "
+		"95 % from the best smaller one by an unpaired two-sided test; cells scored on the same items may differ with more certainty than that test shows. "
+		"The line shows the best value that is known at each size: it steps, since no model between two measured ones is known.");
+	view->caption = keep(view, &t);
+	return view->summary && view->caption ? PB_OK : pb_out_of_memory(err, "a report");
+}
+
+const char *pb_view_note(const struct pb_view *view, const struct pb_front *front)
+{
+	struct pb_text t = { 0 };
+	int64_t least = INT64_MAX, most = -1;
+	bool known = front->n_points > 0;
+	const char *convention = front->n_points ? front->points[0].row->size_convention : "";
+	size_t n_models = 0;
+	for (size_t i = 0; i < front->n_points; i++) {
+		const struct pb_point *p = &front->points[i];
+		bool seen = false;
+		known = known && p->n != PB_ABSENT;
+		least = p->n < least ? p->n : least;
+		most = p->n > most ? p->n : most;
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = strcmp(front->points[k].row->model, p->row->model) == 0;
+		n_models += !seen;
+		if (strcmp(convention, p->row->size_convention) != 0)
+			convention = "";
+	}
+	put_count(&t, front->n_points, "point", "points");
+	pb_text_string(&t, " of ");
+	put_count(&t, n_models, "model", "models");
+	if (front->is_mean)
+		pb_text_printf(&t, "; tasks %s", front->tasks);
+	else if (*front->protocol)
+		pb_text_printf(&t, "; protocol %s", front->protocol);
+	if (known && most > 0)
+		pb_text_printf(&t, least == most ? "; n = %" PRId64 : "; n = %" PRId64 " to %" PRId64, least, most);
+	if (*front->backend)
+		pb_text_printf(&t, "; backend %s", front->backend);
+	if (*convention)
+		pb_text_printf(&t, "; sizes: %s bytes", convention);
+	pb_text_string(&t, "; bars: 95 %");
+	const struct {
+		size_t n;
+		const char *why;
+	} left_out[] = {
+		{ front->n_failed, "failed" }, { front->n_skipped, "skipped" }, { front->n_no_number, "without a number" },
+		{ front->n_no_size, "without a size" }, { front->n_incomplete, "without all tasks" },
+	};
+	const char *before = "; left out: ";
+	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
+		if (left_out[i].n) {
+			pb_text_printf(&t, "%s%zu %s", before, left_out[i].n, left_out[i].why);
+			before = ", ";
+		}
+	if (*view->input->created_utc)
+		pb_text_printf(&t, "; %.10s", view->input->created_utc);
+	if (*pb_view_fact(view, "version"))
+		pb_text_printf(&t, "; paretobench %.40s", pb_view_fact(view, "version"));
+	pb_text_char(&t, '.');
+	return keep(view, &t);
+}
+
+static int compare_pairs(const void *pa, const void *pb)
+{
+	const struct pb_view_pair *a = pa, *b = pb;
+	int c = strcmp(a->name, b->name);
+	return c ? c : strcmp(a->value, b->value);
+}
+
+/* Adds "what name" -> value when it is new; false when memory is out. */
+static bool add_pair(const struct pb_view *view, struct pb_view_pair *pairs, size_t *n, const char *what, const char *name, const char *value)
+{
+	struct pb_text t = { 0 };
+	pb_text_printf(&t, "%s %s", what, name);
+	bool seen = false;
+	for (size_t i = 0; i < *n && !seen; i++)
+		seen = strcmp(pairs[i].name, pb_text_c(&t)) == 0 && strcmp(pairs[i].value, value) == 0;
+	if (seen || !*value) {
+		pb_text_free(&t);
+		return true;
+	}
+	pairs[*n].name = keep(view, &t);
+	pairs[*n].value = value;
+	return pairs[(*n)++].name != NULL;
+}
+
+enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **pairs, size_t *n, struct pb_error *err)
+{
+	const struct pb_rows *rows = view->input->rows;
+	struct pb_view_pair *list = pb_arena_alloc(view->arena, 4 * rows->n, sizeof *list);
+	size_t used = 0;
+	bool ok = list != NULL;
+	for (size_t i = 0; ok && i < rows->n; i++) {
+		const struct pb_row *r = &rows->rows[i];
+		struct pb_text task = { 0 };
+		pb_text_printf(&task, "%s (%s)", r->task, r->protocol);
+		ok = add_pair(view, list, &used, "model", r->model, r->model_hash) &&
+			add_pair(view, list, &used, "task", pb_text_c(&task), r->task_hash) &&
+			add_pair(view, list, &used, "rows", "made by", r->version) && add_pair(view, list, &used, "rows", "made on", r->machine);
+		pb_text_free(&task);
+	}
+	if (!ok)
+		return pb_out_of_memory(err, "a report");
+	if (used > 1)
+		qsort(list, used, sizeof *list, compare_pairs);
+	*pairs = list;
+	*n = used;
+	return PB_OK;
+}
+
+static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, struct pb_error *err)
+{
+	enum pb_status st = pb_fronts_make(&view->fronts, view->input->rows, err);
+	if (st == PB_OK)
+		st = choose_columns(view, err);
+	if (st == PB_OK)
+		st = make_cells(view, err);
+	if (st == PB_OK)
+		st = make_counters(view, err);
+	if (st == PB_OK)
+		st = make_summary(view, err);
+	if (st != PB_OK)
+		return st;
+	/* The width of a known text tells another font from ours, whatever name it goes by. */
+	struct pb_text t = { 0 };
+	pb_text_printf(&t, "%s (\u201cparetobench 0123456789\u201d at 100 px is %.1f px wide), cairo %s", PB_FONT,
+		pb_measure_width(measure, 100.0, false, "paretobench 0123456789"), cairo_version_string());
+	view->font = keep(view, &t);
+	return view->font ? PB_OK : pb_out_of_memory(err, "a report");
+}
+
+enum pb_status pb_view_make(struct pb_view *out, const struct pb_report_input *input, struct pb_measure *measure, struct pb_error *err)
+{
+	struct pb_view view = { .input = input, .arena = pb_arena_new(), .fronts.note = "" };
+	if (!view.arena)
+		return pb_out_of_memory(err, "a report");
+	enum pb_status st = fill(&view, measure, err);
+	if (st != PB_OK)
+		pb_view_free(&view);
+	else
+		*out = view;
+	return st;
+}
+
+void pb_view_free(struct pb_view *view)
+{
+	pb_fronts_free(&view->fronts);
+	pb_arena_free(view->arena);
+	view->arena = NULL;
+}

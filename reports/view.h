@@ -1,0 +1,62 @@
+/* What a report says, before it is put into a page, a PDF or Markdown: the same content for all three. */
+#ifndef PB_REPORTS_VIEW_H
+#define PB_REPORTS_VIEW_H
+
+#include "reports/figure.h"
+#include "reports/front.h"
+#include "reports/report.h"
+
+/* A cell over all its rows. */
+struct pb_view_cell {
+	const struct pb_row *row;           /* its first row: identity */
+	enum pb_row_status status;          /* ok only when all its rows are */
+	double quantize_seconds, eval_seconds; /* eval: sum over tasks; NaN when unknown */
+	int64_t peak_rss_bytes;
+	json_t *counters;                   /* borrowed; NULL when there are none */
+	const struct pb_point **points;     /* one a column of the view; NULL: no point */
+};
+
+/* A counter over all cells. */
+struct pb_view_counter {
+	const char *name, *unit;
+	bool has_value;                     /* in any cell; if not, `reason` says why */
+	const char *reason;
+};
+
+struct pb_view {
+	const struct pb_report_input *input;
+	struct pb_arena *arena;
+	struct pb_fronts fronts;
+	const struct pb_front *main;        /* NULL when nothing can be drawn */
+	const struct pb_front **columns;    /* main first, then one front for each task, protocol and backend */
+	size_t n_columns;
+	struct pb_view_cell *cells;         /* by model_bytes (unknown last), model, label, run, cell */
+	size_t n_cells, n_in_table;         /* the cells that have a point in any column come first */
+	size_t n_status[PB_ROW_STATUSES];   /* cells */
+	struct pb_view_counter *counters;   /* by name */
+	size_t n_counters;
+	bool has_bits;                      /* the main front has points with effective bits */
+	bool many_backends, many_seeds;
+	bool has_family[16];                /* that have a point in the main front */
+	const char *summary;                /* one paragraph */
+	const char *caption;                /* how to read the main figure and its intervals */
+	const char *font;                   /* font and library of the figures */
+};
+
+enum pb_status pb_view_make(struct pb_view *out, const struct pb_report_input *input, struct pb_measure *measure, struct pb_error *err) PB_MUST_CHECK;
+void pb_view_free(struct pb_view *view);
+/* The note under a figure of this front: models, items, convention, what is left out, date, version. In the arena; NULL when memory is out. */
+const char *pb_view_note(const struct pb_view *view, const struct pb_front *front);
+/* The value of a fact, or "". */
+const char *pb_view_fact(const struct pb_view *view, const char *name);
+/* "n/a" or a value with its unit. */
+void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_view_cell *cell, struct pb_text *out);
+/* The heading of a column: title and unit. */
+void pb_view_heading(const struct pb_front *front, struct pb_text *out);
+/* Identities of models and tasks for the provenance: pairs of texts, in the arena. */
+struct pb_view_pair {
+	const char *name, *value;
+};
+enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **pairs, size_t *n, struct pb_error *err) PB_MUST_CHECK;
+
+#endif
