@@ -141,16 +141,26 @@ void pb_canvas_marker(struct pb_canvas *c, enum pb_shape shape, double x, double
 	}
 }
 
-void pb_canvas_text(struct pb_canvas *c, double x, double y, enum pb_align align, double size, bool bold, enum pb_ink ink, const char *s)
+static void put_text(struct pb_canvas *c, double x, double y, struct pb_type type, const char *s)
 {
-	const double v[3] = { x, y, size };
+	const double v[3] = { x, y, type.size };
 	if (!good(c, v, 3) || !*s)
 		return;
 	const char *clean = pb_canvas_clean(&c->clean, s, false);
 	if (c->clean.failed)
 		pb_canvas_fail(c, PB_MEMORY, "memory is out");
 	else
-		c->ops->text(c, x, y, align, size, bold, ink, clean);
+		c->ops->text(c, x, y, type, clean);
+}
+
+void pb_canvas_text(struct pb_canvas *c, double x, double y, enum pb_align align, double size, bool bold, enum pb_ink ink, const char *s)
+{
+	put_text(c, x, y, (struct pb_type){ align, size, bold, false, ink }, s);
+}
+
+void pb_canvas_label(struct pb_canvas *c, double x, double y, double size, bool bold, enum pb_ink ink, const char *s)
+{
+	put_text(c, x, y, (struct pb_type){ PB_LEFT, size, bold, true, ink }, s);
 }
 
 void pb_canvas_clip(struct pb_canvas *c, double x, double y, double w, double h)

@@ -70,6 +70,8 @@ void pb_canvas_rect(struct pb_canvas *c, double x, double y, double w, double h,
 void pb_canvas_marker(struct pb_canvas *c, enum pb_shape shape, double x, double y, double radius, enum pb_ink fill, struct pb_stroke stroke);
 /* y: baseline. */
 void pb_canvas_text(struct pb_canvas *c, double x, double y, enum pb_align align, double size, bool bold, enum pb_ink ink, const char *s);
+/* The same over lines: a rim in the colour of the paper keeps it legible. Left-aligned. */
+void pb_canvas_label(struct pb_canvas *c, double x, double y, double size, bool bold, enum pb_ink ink, const char *s);
 void pb_canvas_clip(struct pb_canvas *c, double x, double y, double w, double h);
 void pb_canvas_unclip(struct pb_canvas *c);
 /* A point with its tooltip; attributes: pairs name ("cell" becomes data-cell), value; NULL at the end. */

@@ -4,11 +4,18 @@
 
 #include "reports/canvas.h"
 
+struct pb_type {
+	enum pb_align align;
+	double size;
+	bool bold, rim;
+	enum pb_ink ink;
+};
+
 struct pb_canvas_ops {
 	/* n points (x, y); fill may be PB_INK_NONE, stroke.ink too. */
 	void (*path)(struct pb_canvas *c, const double *xy, size_t n, bool closed, enum pb_ink fill, struct pb_stroke stroke);
 	void (*circle)(struct pb_canvas *c, double x, double y, double radius, enum pb_ink fill, struct pb_stroke stroke);
-	void (*text)(struct pb_canvas *c, double x, double y, enum pb_align align, double size, bool bold, enum pb_ink ink, const char *s);
+	void (*text)(struct pb_canvas *c, double x, double y, struct pb_type type, const char *s);
 	void (*clip)(struct pb_canvas *c, double x, double y, double w, double h);
 	void (*unclip)(struct pb_canvas *c);
 	void (*open)(struct pb_canvas *c, const char *title, const char *const *attributes);

@@ -81,13 +81,19 @@ static double advance(cairo_t *cr, const char *s)
 	return extents.x_advance;
 }
 
-static void cairo_canvas_text(struct pb_canvas *c, double x, double y, enum pb_align align, double size, bool bold, enum pb_ink ink, const char *s)
+static void cairo_canvas_text(struct pb_canvas *c, double x, double y, struct pb_type type, const char *s)
 {
 	cairo_t *cr = cr_of(c);
-	choose_font(cr, size, bold);
-	set_ink(cr, ink);
-	if (align != PB_LEFT)
-		x -= advance(cr, s) * (align == PB_MIDDLE ? 0.5 : 1.0);
+	choose_font(cr, type.size, type.bold);
+	if (type.align != PB_LEFT)
+		x -= advance(cr, s) * (type.align == PB_MIDDLE ? 0.5 : 1.0);
+	cairo_new_path(cr);
+	if (type.rim) {
+		cairo_move_to(cr, x, y);
+		cairo_text_path(cr, s);
+		fill_and_stroke(cr, PB_INK_NONE, (struct pb_stroke){ PB_INK_PAPER, 2.5, PB_SOLID });
+	}
+	set_ink(cr, type.ink);
 	cairo_move_to(cr, x, y);
 	cairo_show_text(cr, s);
 	cairo_new_path(cr);

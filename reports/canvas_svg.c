@@ -90,18 +90,20 @@ static void svg_circle(struct pb_canvas *c, double x, double y, double radius, e
 	pb_text_string(t, "/>\n");
 }
 
-static void svg_text(struct pb_canvas *c, double x, double y, enum pb_align align, double size, bool bold, enum pb_ink ink, const char *s)
+static void svg_text(struct pb_canvas *c, double x, double y, struct pb_type type, const char *s)
 {
 	struct pb_text *t = &svg_of(c)->file;
 	pb_text_string(t, "<text");
 	attribute(t, "x", x);
 	attribute(t, "y", y);
-	attribute(t, "font-size", size);
-	if (align != PB_LEFT)
-		pb_text_printf(t, " text-anchor=\"%s\"", align == PB_MIDDLE ? "middle" : "end");
-	if (bold)
+	attribute(t, "font-size", type.size);
+	if (type.align != PB_LEFT)
+		pb_text_printf(t, " text-anchor=\"%s\"", type.align == PB_MIDDLE ? "middle" : "end");
+	if (type.bold)
 		pb_text_string(t, " font-weight=\"bold\"");
-	pb_text_printf(t, " class=\"f-%s\" fill=\"#%06X\">", pb_inks[ink].name, pb_inks[ink].light);
+	if (type.rim)
+		pb_text_printf(t, " paint-order=\"stroke\" stroke-linejoin=\"round\" stroke=\"#%06X\" stroke-width=\"2.5\"", pb_inks[PB_INK_PAPER].light);
+	pb_text_printf(t, " class=\"f-%s%s\" fill=\"#%06X\">", pb_inks[type.ink].name, type.rim ? " s-paper" : "", pb_inks[type.ink].light);
 	pb_markup_escape(t, s);
 	pb_text_string(t, "</text>\n");
 }

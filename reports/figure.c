@@ -17,7 +17,7 @@ static const struct {
 	unsigned x_ticks, y_ticks;
 	double label_width;
 } sizes[] = {
-	[PB_FIGURE_FULL] = { 960, 76, 150, 60, 514, 66, 9, 8, 230 },
+	[PB_FIGURE_FULL] = { 960, 76, 150, 60, 514, 66, 9, 8, 250 },
 	[PB_FIGURE_NARROW] = { 480, 58, 14, 60, 330, 62, 5, 7, 150 },
 	[PB_FIGURE_PANEL] = { 470, 58, 16, 46, 232, 44, 5, 6, 0 },
 };
@@ -45,14 +45,47 @@ bool pb_front_many_models(const struct pb_front *front)
 	return false;
 }
 
+/* The counted bits, when they are not those of the name. */
+static void put_bits(const struct pb_point *point, struct pb_text *out)
+{
+	double wbits = point->row->wbits;
+	if (isfinite(wbits) && wbits > 0.0 && isfinite(point->bits) && fabs(point->bits / wbits - 1.0) > 0.05)
+		pb_text_printf(out, " (%.3g b)", point->bits);
+}
+
 void pb_point_label(const struct pb_point *point, bool with_model, struct pb_text *out)
 {
 	const struct pb_row *r = point->row;
 	pb_text_string(out, *r->label ? r->label : r->quantizer);
-	if (isfinite(r->wbits) && r->wbits > 0.0 && isfinite(point->bits) && fabs(point->bits / r->wbits - 1.0) > 0.05)
-		pb_text_printf(out, " (%.3g b)", point->bits);
+	put_bits(point, out);
 	if (with_model)
 		pb_text_printf(out, " \u00b7 %s", r->model);
+}
+
+/* The label in two lengths. By bits, the axis says the bits and the line's name the model. When room is short, options go first:
+ * which model and how many bits matter more. */
+static bool label_texts(struct pb_figure *f, struct pb_measure *m, const struct pb_point *point, struct pb_label_text *out)
+{
+	const struct pb_row *r = point->row;
+	const char *label = *r->label ? r->label : r->quantizer;
+	struct pb_text whole = { 0 }, shown = { 0 }, bits = { 0 }, model = { 0 };
+	if (!f->spec.by_bits)
+		put_bits(point, &bits);
+	if (pb_front_many_models(f->spec.front)) {
+		pb_text_string(&model, " \u00b7 ");
+		pb_measure_fit(m, PB_LABEL_SIZE, false, 110.0, r->model, &model);
+	}
+	pb_text_printf(&whole, "%s%s%s", label, pb_text_c(&bits), pb_text_c(&model));
+	whole.failed = whole.failed || bits.failed || model.failed;
+	if (!f->spec.by_bits)
+		pb_text_string(&bits, pb_text_c(&model));
+	pb_measure_fit(m, PB_LABEL_SIZE, false, sizes[f->spec.size].label_width - pb_measure_width(m, PB_LABEL_SIZE, false, pb_text_c(&bits)), label, &shown);
+	pb_text_string(&shown, pb_text_c(&bits));
+	pb_text_free(&bits);
+	pb_text_free(&model);
+	out->text = keep(f->arena, &shown);
+	out->whole = keep(f->arena, &whole);
+	return out->text && out->whole;
 }
 
 static char *tooltip(const struct pb_figure *f, const struct pb_point *p)
@@ -372,42 +405,37 @@ static size_t count_families(const struct pb_figure *f)
 	return n;
 }
 
-static enum pb_status make_labels(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
+static void add_line(double *lines, size_t *n, double x1, double y1, double x2, double y2)
 {
-	bool many = pb_front_many_models(f->spec.front);
-	size_t n_xy = 0;
+	const double v[4] = { x1, y1, x2, y2 };
+	memcpy(lines + 4 * (*n)++, v, sizeof v);
+}
+
+/* What labels keep clear of; in the figure's arena. */
+static bool make_ground(struct pb_figure *f, struct pb_measure *m, struct pb_label_ground *ground)
+{
+	size_t n_lines = f->n_references, n_taken = 0;
 	for (size_t i = 0; i < f->n_steps; i++)
-		n_xy += f->steps[i].n;
-	f->labels = pb_arena_alloc(f->arena, f->n_marks, sizeof *f->labels);
-	f->label_texts = pb_arena_alloc(f->arena, f->n_marks, sizeof *f->label_texts);
+		n_lines += f->steps[i].n;
 	double *markers = pb_arena_alloc(f->arena, 2 * f->n_marks, sizeof *markers);
+	struct pb_box *bars = pb_arena_alloc(f->arena, f->n_marks, sizeof *bars);
 	struct pb_box *taken = pb_arena_alloc(f->arena, f->n_references + 1 + f->n_steps, sizeof *taken);
-	double *front = pb_arena_alloc(f->arena, 2 * n_xy, sizeof *front);
-	if (!f->labels || !f->label_texts || !markers || !taken || !front)
-		return pb_out_of_memory(err, "a figure");
+	double *lines = pb_arena_alloc(f->arena, 4 * n_lines, sizeof *lines);
+	if (!markers || !bars || !taken || !lines)
+		return false;
+	*ground = (struct pb_label_ground){ .inside = { f->left + 2.0, f->top - 6.0, f->width - f->left - 6.0, f->plot_h + 6.0 },
+		.marker_radius = 6.0, .numbers_only = f->spec.size == PB_FIGURE_NARROW && f->n_labels > 5 };
 	for (size_t i = 0; i < f->n_marks; i++) {
 		const struct pb_mark *mark = &f->marks[i];
-		markers[2 * i] = mark->x;
-		markers[2 * i + 1] = mark->y;
-		if (!wants_label(f, mark))
-			continue;
-		struct pb_text whole = { 0 }, t = { 0 };
-		pb_point_label(mark->point, many, &whole);
-		pb_measure_fit(m, PB_LABEL_SIZE, false, sizes[f->spec.size].label_width, pb_text_c(&whole), &t);
-		if (whole.failed)
-			t.failed = true;
-		pb_text_free(&whole);
-		char *text = keep(f->arena, &t);
-		if (!allocated(text, err))
-			return PB_MEMORY;
-		f->labels[f->n_labels] = (struct pb_label){ .x = mark->x, .y = mark->y, .w = pb_measure_width(m, PB_LABEL_SIZE, false, text), .h = 13.0,
-			.key_w = pb_measure_width(m, PB_LABEL_SIZE, true, "00") };
-		f->label_texts[f->n_labels++] = (struct pb_label_text){ i, text };
+		markers[2 * ground->n_markers] = mark->x;
+		markers[2 * ground->n_markers++ + 1] = mark->y;
+		if (mark->has_bar)
+			bars[ground->n_bars++] = (struct pb_box){ mark->x - 1.5, mark->bar_top, 3.0, mark->bar_bottom - mark->bar_top };
 	}
-	size_t n_taken = 0, n_front = 0;
-	for (size_t i = 0; i < f->n_references; i++)
+	for (size_t i = 0; i < f->n_references; i++) {
 		taken[n_taken++] = reference_box(&f->references[i], m);
-	f->legend = f->spec.size == PB_FIGURE_FULL && f->n_marks > MOST_LABELS;
+		add_line(lines, &ground->n_lines, f->left, f->references[i].y, f->left + f->plot_w, f->references[i].y);
+	}
 	f->legend_y = f->top;
 	if (f->spec.by_bits && f->spec.front->higher_is_better)
 		f->legend_y = f->top + f->plot_h - 18.0 * (double)count_families(f);
@@ -417,11 +445,37 @@ static enum pb_status make_labels(struct pb_figure *f, struct pb_measure *m, str
 		const struct pb_steps *s = &f->steps[i];
 		if (f->spec.by_bits)
 			taken[n_taken++] = (struct pb_box){ f->left + f->plot_w + 2.0, s->name_y - 11.0, 140.0, 14.0 };
-		memcpy(front + 2 * n_front, s->xy, 2 * s->n * sizeof *front);
-		n_front += s->n;
+		for (size_t k = 1; k < s->n; k++)
+			add_line(lines, &ground->n_lines, s->xy[2 * k - 2], s->xy[2 * k - 1], s->xy[2 * k], s->xy[2 * k + 1]);
 	}
-	struct pb_label_ground ground = { .inside = { f->left + 2.0, f->top - 6.0, f->width - f->left - 6.0, f->plot_h + 6.0 }, .markers = markers,
-		.n_markers = f->n_marks, .marker_radius = 6.0, .front = front, .n_front = n_front, .taken = taken, .n_taken = n_taken };
+	ground->markers = markers;
+	ground->bars = bars;
+	ground->lines = lines;
+	ground->taken = taken;
+	ground->n_taken = n_taken;
+	return true;
+}
+
+static enum pb_status make_labels(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
+{
+	struct pb_label_ground ground;
+	f->labels = pb_arena_alloc(f->arena, f->n_marks, sizeof *f->labels);
+	f->label_texts = pb_arena_alloc(f->arena, f->n_marks, sizeof *f->label_texts);
+	if (!f->labels || !f->label_texts)
+		return pb_out_of_memory(err, "a figure");
+	f->legend = f->spec.size == PB_FIGURE_FULL && f->n_marks > MOST_LABELS;
+	for (size_t i = 0; i < f->n_marks; i++) {
+		const struct pb_mark *mark = &f->marks[i];
+		struct pb_label_text *t = &f->label_texts[f->n_labels];
+		if (!wants_label(f, mark))
+			continue;
+		if (!label_texts(f, m, mark->point, t))
+			return pb_out_of_memory(err, "a figure");
+		f->labels[f->n_labels++] = (struct pb_label){ .x = mark->x, .y = mark->y, .w = pb_measure_width(m, PB_LABEL_SIZE, false, t->text), .h = 13.0,
+			.key_w = pb_measure_width(m, PB_LABEL_SIZE, true, "00") };
+	}
+	if (!make_ground(f, m, &ground))
+		return pb_out_of_memory(err, "a figure");
 	pb_labels_place(f->labels, f->n_labels, &ground);
 	return PB_OK;
 }
@@ -476,7 +530,7 @@ static enum pb_status make_lines(struct pb_figure *f, struct pb_measure *m, stru
 	enum pb_status st = PB_OK;
 	for (size_t i = 0; i < f->n_labels; i++)
 		if (f->labels[i].number)
-			pb_text_printf(&t, "%s%u\u00a0%s", t.length ? "   " : "", f->labels[i].number, f->label_texts[i].text);
+			pb_text_printf(&t, "%s%u\u00a0%s", t.length ? "; " : "", f->labels[i].number, f->label_texts[i].whole);
 	if (t.failed)
 		st = pb_out_of_memory(err, "a figure");
 	else if (t.length)
@@ -507,6 +561,8 @@ static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, stru
 	} else {
 		pb_text_printf(&y, "%s by %s", front->title, f->spec.by_bits ? "effective bits" : "model size");
 	}
+	if (front->is_mean && y.length)
+		y.data[0] = 'M';
 	pb_measure_fit(m, panel ? 13.0 : 16.0, true, room, pb_text_c(&y), &title);
 	pb_text_clear(&y);
 	const char *metric = front->is_mean ? "mean accuracy" : strncmp(front->metric, "acc", 3) == 0 && !front->metric[3] ? "accuracy" : front->metric;

@@ -102,7 +102,6 @@ static void draw_references(const struct pb_figure *f, struct pb_canvas *c)
 		const struct pb_reference *r = &f->references[i];
 		struct pb_stroke stroke = { r->is_chance ? PB_INK_MUTED : PB_INK_OUTLINE, 1.0, PB_DOTTED };
 		pb_canvas_line(c, f->left, r->y, f->left + f->plot_w, r->y, stroke);
-		pb_canvas_text(c, r->text_x, r->text_y, PB_LEFT, PB_LABEL_SIZE, false, PB_INK_MUTED, r->text);
 	}
 }
 
@@ -164,20 +163,26 @@ static void draw_mark(const struct pb_figure *f, struct pb_canvas *c, const stru
 	pb_canvas_close(c);
 }
 
-static void draw_labels(const struct pb_figure *f, struct pb_canvas *c)
+static void draw_leaders(const struct pb_figure *f, struct pb_canvas *c)
 {
 	const struct pb_stroke leader = { PB_INK_MUTED, 0.7, PB_SOLID };
-	struct pb_text number = { 0 };
 	for (size_t i = 0; i < f->n_labels; i++) {
 		const struct pb_label *l = &f->labels[i];
 		if (l->leader)
 			pb_canvas_line(c, l->x, l->y, l->leader_x, l->leader_y, leader);
 	}
+}
+
+static void draw_labels(const struct pb_figure *f, struct pb_canvas *c)
+{
+	struct pb_text number = { 0 };
+	for (size_t i = 0; i < f->n_references; i++)
+		pb_canvas_label(c, f->references[i].text_x, f->references[i].text_y, PB_LABEL_SIZE, false, PB_INK_MUTED, f->references[i].text);
 	for (size_t i = 0; i < f->n_labels; i++) {
 		const struct pb_label *l = &f->labels[i];
 		pb_text_clear(&number);
 		pb_text_printf(&number, "%u", l->number);
-		pb_canvas_text(c, l->box.x, l->box.y + 10.0, PB_LEFT, PB_LABEL_SIZE, l->number != 0, PB_INK_TEXT,
+		pb_canvas_label(c, l->box.x, l->box.y + 10.0, PB_LABEL_SIZE, l->number != 0, PB_INK_TEXT,
 			l->number ? pb_text_c(&number) : f->label_texts[i].text);
 	}
 	pb_text_free(&number);
@@ -193,11 +198,12 @@ void pb_figure_draw(const struct pb_figure *f, struct pb_canvas *c)
 	draw_references(f, c);
 	draw_steps(f, c);
 	/* Leaders lie under the markers; the front lies over what it dominates. */
-	draw_labels(f, c);
+	draw_leaders(f, c);
 	for (int front = 0; front < 2; front++)
 		for (size_t i = 0; i < f->n_marks; i++)
 			if (f->marks[i].on_front == (front == 1))
 				draw_mark(f, c, &f->marks[i], scratch);
+	draw_labels(f, c);
 	for (int i = 0; i < 4; i++)
 		pb_text_free(&scratch[i]);
 }

@@ -31,8 +31,8 @@ struct pb_reference {
 	double text_x, text_y;
 };
 struct pb_label_text {
-	size_t mark;
-	const char *text;
+	const char *text;               /* fits the figure */
+	const char *whole;              /* for the key */
 };
 
 struct pb_figure {

@@ -248,7 +248,39 @@ static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_task
 	return true;
 }
 
-static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc, size_t n, const struct task_set *set, struct pb_error *err)
+static int compare_row_cells(const void *pa, const void *pb)
+{
+	return compare_cells(*(const struct pb_row *const *)pa, *(const struct pb_row *const *)pb);
+}
+
+/* Cells that have no accuracy at all, each once; the others are counted where they are incomplete. acc: sorted by cell. */
+static enum pb_status count_absent_cells(struct pb_front *front, const struct pb_row *const *acc, size_t n, const struct pb_rows *rows,
+	struct pb_arena *arena, struct pb_error *err)
+{
+	const struct pb_row **list = pb_arena_alloc(arena, rows->n, sizeof *list);
+	size_t n_list = 0;
+	if (!list)
+		return pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct pb_row *r = &rows->rows[i];
+		if (r->status != PB_ROW_OK && strcmp(r->backend, front->backend) == 0)
+			list[n_list++] = r;
+	}
+	if (n_list > 1)
+		qsort(list, n_list, sizeof *list, compare_row_cells);
+	for (size_t i = 0; i < n_list; i++) {
+		if ((i > 0 && compare_cells(list[i], list[i - 1]) == 0) || bsearch(&list[i], acc, n, sizeof *acc, compare_row_cells))
+			continue;
+		if (list[i]->status == PB_ROW_FAILED || list[i]->status == PB_ROW_STALE)
+			front->n_failed++;
+		else
+			front->n_skipped++;
+	}
+	return PB_OK;
+}
+
+static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc, size_t n, const struct task_set *set, const struct pb_rows *rows,
+	struct pb_error *err)
 {
 	struct pb_front *front = &out->fronts[out->n];
 	struct pb_text names = { 0 };
@@ -281,7 +313,7 @@ static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc
 	finish_points(front);
 	if (front->n_points)
 		out->n++;
-	return PB_OK;
+	return count_absent_cells(front, acc, n, rows, out->arena, err);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -290,7 +322,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* acc: all rows of the metric acc, sorted by key. */
-static enum pb_status make_means(struct pb_fronts *out, const struct pb_row **acc, size_t n, struct pb_error *err)
+static enum pb_status make_means(struct pb_fronts *out, const struct pb_row **acc, size_t n, const struct pb_rows *rows, struct pb_error *err)
 {
 	const char **backends = pb_arena_alloc(out->arena, n, sizeof *backends);
 	const struct pb_row **own = pb_arena_alloc(out->arena, n, sizeof *own);
@@ -315,7 +347,7 @@ static enum pb_status make_means(struct pb_fronts *out, const struct pb_row **ac
 		for (size_t i = 0; i < n; i++)
 			if (strcmp(acc[i]->backend, backends[b]) == 0)
 				own[n_own++] = acc[i];
-		st = make_mean(out, own, n_own, &set, err);
+		st = make_mean(out, own, n_own, &set, rows, err);
 		if (st != PB_OK)
 			return st;
 	}
@@ -407,7 +439,7 @@ static enum pb_status make_all(struct pb_fronts *out, const struct pb_rows *rows
 	out->fronts = pb_arena_alloc(out->arena, 2 * n_ok, sizeof *out->fronts);
 	if (!out->fronts)
 		return pb_out_of_memory(err, "fronts");
-	enum pb_status st = make_means(out, acc, n_acc, err);
+	enum pb_status st = make_means(out, acc, n_acc, rows, err);
 	for (size_t i = 0; i < n_ok && st == PB_OK;) {
 		size_t k = 1;
 		while (i + k < n_ok && compare_keys(ok[i], ok[i + k]) == 0)

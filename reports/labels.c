@@ -42,9 +42,23 @@ static struct pb_box box_at(const struct pb_label *label, int d, double distance
 	return (struct pb_box){ px - left * w, py - above * label->h, w, label->h };
 }
 
+/* How many other points' markers the leader of a label runs through. */
+static double markers_crossed(const struct pb_label *label, int d, double distance, const struct pb_label_ground *g)
+{
+	double n = 0.0;
+	for (size_t i = 0; i < g->n_markers; i++) {
+		double dx = g->markers[2 * i] - label->x, dy = g->markers[2 * i + 1] - label->y;
+		double along = dx * directions[d].x + dy * directions[d].y;
+		double across = fabs(dx * directions[d].y - dy * directions[d].x);
+		n += hypot(dx, dy) > 1.0 && along > 0.0 && along < distance && across < g->marker_radius;
+	}
+	return n;
+}
+
+/* Of the box alone. */
 static double cost_of(const struct pb_box *box, size_t self, const struct pb_label *labels, size_t n_placed, const struct pb_label_ground *g)
 {
-	double cell = box->h * box->h / 2.0, texts = 0.0, markers = 0.0, front = 0.0;
+	double cell = box->h * box->h / 2.0, texts = 0.0, markers = 0.0, lines = 0.0;
 	for (size_t i = 0; i < n_placed; i++)
 		if (i != self)
 			texts += overlap(box, &labels[i].box);
@@ -55,9 +69,16 @@ static double cost_of(const struct pb_box *box, size_t self, const struct pb_lab
 		struct pb_box m = { g->markers[2 * i] - r, g->markers[2 * i + 1] - r, 2 * r, 2 * r };
 		markers += overlap(box, &m);
 	}
-	for (size_t i = 1; i < g->n_front; i++)
-		front += line_inside(box, g->front[2 * i - 2], g->front[2 * i - 1], g->front[2 * i], g->front[2 * i + 1]);
-	return 10.0 * texts / cell + 6.0 * markers / cell + 3.0 * front / box->h + (is_inside(box, &g->inside) ? 0.0 : 20.0);
+	for (size_t i = 0; i < g->n_bars; i++)
+		markers += overlap(box, &g->bars[i]);
+	for (size_t i = 0; i < g->n_lines; i++)
+		lines += line_inside(box, g->lines[4 * i], g->lines[4 * i + 1], g->lines[4 * i + 2], g->lines[4 * i + 3]);
+	return 10.0 * texts / cell + 6.0 * markers / cell + 3.0 * lines / box->h + (is_inside(box, &g->inside) ? 0.0 : 20.0);
+}
+
+static double leader_cost(const struct pb_label *label, int d, double distance, const struct pb_label_ground *g)
+{
+	return distance > distances[0] ? distance / 10.0 + 6.0 * markers_crossed(label, d, distance, g) : 0.0;
 }
 
 static void place_one(struct pb_label *labels, size_t i, size_t n_placed, const struct pb_label_ground *g)
@@ -67,7 +88,8 @@ static void place_one(struct pb_label *labels, size_t i, size_t n_placed, const 
 	for (int k = 0; k < 3; k++)
 		for (int d = 0; d < 8; d++) {
 			struct pb_box box = box_at(label, d, distances[k]);
-			double cost = cost_of(&box, i, labels, n_placed, g) + (k > 0 ? distances[k] / 10.0 : 0.0);
+			double leader = leader_cost(label, d, distances[k], g);
+			double cost = cost_of(&box, i, labels, n_placed, g) + leader;
 			if (cost >= label->cost)
 				continue;
 			label->cost = cost;
@@ -75,6 +97,7 @@ static void place_one(struct pb_label *labels, size_t i, size_t n_placed, const 
 			label->leader = k > 0;
 			label->leader_x = label->x + directions[d].x * (distances[k] - 2.0);
 			label->leader_y = label->y + directions[d].y * (distances[k] - 2.0);
+			label->leader_cost = leader;
 		}
 }
 
@@ -84,10 +107,8 @@ static void place_worst_again(struct pb_label *labels, size_t n, const struct pb
 	size_t worst[WORST], n_worst = 0;
 	double below = INFINITY;
 	size_t after = 0;
-	for (size_t i = 0; i < n; i++) { /* what came later may cover a label now */
-		double leader = labels[i].leader ? hypot(labels[i].leader_x - labels[i].x, labels[i].leader_y - labels[i].y) + 2.0 : 0.0;
-		labels[i].cost = cost_of(&labels[i].box, i, labels, n, g) + leader / 10.0;
-	}
+	for (size_t i = 0; i < n; i++) /* what came later may cover a label now */
+		labels[i].cost = cost_of(&labels[i].box, i, labels, n, g) + labels[i].leader_cost;
 	while (n_worst < WORST && n_worst < n) {
 		size_t best = n;
 		for (size_t i = 0; i < n; i++) {
@@ -108,13 +129,13 @@ static void place_worst_again(struct pb_label *labels, size_t n, const struct pb
 void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground)
 {
 	for (size_t i = 0; i < n; i++) {
-		labels[i].number = 0;
+		labels[i].number = ground->numbers_only ? (unsigned)i + 1 : 0;
 		place_one(labels, i, i, ground);
 	}
 	for (int pass = 0; pass < 2; pass++)
 		place_worst_again(labels, n, ground);
 	unsigned number = 0;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && !ground->numbers_only; i++)
 		if (labels[i].cost > KEY_COST) {
 			labels[i].number = ++number;
 			place_one(labels, i, n, ground);

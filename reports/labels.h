@@ -15,7 +15,7 @@ struct pb_label {
 	double key_w;                   /* width of a number in its place */
 	/* Filled: */
 	struct pb_box box;
-	double cost;
+	double cost, leader_cost;
 	bool leader;                    /* draw a line from (x, y) to (leader_x, leader_y) */
 	double leader_x, leader_y;
 	unsigned number;                /* 0: the text stands at the point; else this number does, and the text belongs to a key */
@@ -26,15 +26,19 @@ struct pb_label_ground {
 	const double *markers;          /* x, y of all points, labelled or not */
 	size_t n_markers;
 	double marker_radius;
-	const double *front;            /* the front's polyline: x, y */
-	size_t n_front;
+	const struct pb_box *bars;      /* of the points' intervals; they count as markers */
+	size_t n_bars;
+	const double *lines;            /* x1, y1, x2, y2: the pieces of the front and of reference lines, horizontal or vertical */
+	size_t n_lines;
 	const struct pb_box *taken;     /* texts that are there already */
 	size_t n_taken;
+	bool numbers_only;              /* no room for texts at all */
 };
 
 /* labels: sorted by x, then name. For each, eight places (E, NE, SE, N, S, W, NW, SW) at 8 px, then at 20 and 36 px with a leader;
  * cost = 10 overlap with labels + 6 overlap with markers + 3 overlap with the front + leader length / 10 + 20 when outside.
- * Overlap with boxes counts in character cells (area over h * h / 2), with the front in text heights (length over h).
+ * Overlap with boxes counts in character cells (area over h * h / 2), with lines in text heights (length over h); a leader that
+ * runs through another point's marker overlaps it by one.
  * Then two passes place the worst ten anew. A label that still costs more than 15 becomes a number. */
 void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground);
 

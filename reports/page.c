@@ -26,7 +26,7 @@ static const char style[] =
 	"figure{margin:1rem 0}figcaption{margin-top:.25rem;max-width:60rem}svg{display:block;width:100%;height:auto}svg.key{display:inline-block;"
 	"width:14px;height:14px;vertical-align:-2px;margin:0 .25rem 0 .75rem}svg .point:hover>*{stroke-width:2.5}\n"
 	".narrow{display:none}.families{margin:.25rem 0 0 -.75rem;font-size:.875rem}.families span{white-space:nowrap}\n"
-	".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}.panels figure{margin:0}\n"
+	".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(27rem,100%),1fr));gap:1rem}.panels figure{margin:0}\n"
 	".box{overflow-x:auto;max-width:100%;border:1px solid var(--line);border-radius:4px}\n"
 	"table{border-collapse:collapse;width:100%;font-size:.8125rem;font-variant-numeric:tabular-nums}\n"
 	"th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}\n"
@@ -111,7 +111,7 @@ static enum pb_status put_svg(struct page *p, const struct pb_figure *figure)
 static enum pb_status put_figure(struct page *p, const struct pb_front *front, bool by_bits, enum pb_figure_size size, const char *class)
 {
 	struct pb_figure *figure = NULL;
-	const char *note = size == PB_FIGURE_FULL ? pb_view_note(p->view, front) : "";
+	const char *note = size == PB_FIGURE_FULL ? pb_view_note(p->view, front, true) : "";
 	if (!note)
 		return pb_out_of_memory(p->err, "a report");
 	const struct pb_figure_spec spec = { front, by_bits, size, note };
@@ -360,7 +360,7 @@ static enum pb_status put_panels_section(struct page *p)
 		raw(p, "<figure>\n");
 		st = put_figure(p, v->columns[i], false, PB_FIGURE_PANEL, "panel");
 		raw(p, "<figcaption>");
-		const char *note = pb_view_note(v, v->columns[i]);
+		const char *note = pb_view_note(v, v->columns[i], false);
 		if (!note)
 			return pb_out_of_memory(p->err, "a report");
 		text(p, note);
@@ -420,8 +420,8 @@ static void put_time_section(struct page *p)
 		if (!v->counters[i].has_value)
 			continue;
 		struct pb_text t = { 0 };
-		pb_text_printf(&t, *v->counters[i].unit && strcmp(v->counters[i].unit, v->counters[i].name) != 0 ? "%s, %s" : "%s", v->counters[i].name,
-			v->counters[i].unit);
+		bool has_unit = *v->counters[i].unit && strcmp(v->counters[i].unit, v->counters[i].name) != 0 && strcmp(v->counters[i].unit, "1") != 0;
+		pb_text_printf(&t, "%s%s%s", v->counters[i].name, has_unit ? ", " : "", has_unit ? v->counters[i].unit : "");
 		heading(p, pb_text_c(&t), true);
 		pb_text_free(&t);
 	}

@@ -12,7 +12,7 @@
 #define BOTTOM (PAGE_H - 56.0)
 #define TABLE_SIZE 7.0
 #define TABLE_LINE 11.0
-#define VALUES_A_TABLE 4        /* value columns side by side; more of them follow in further tables */
+#define VALUES_A_TABLE 3        /* value columns side by side; more of them follow in further tables */
 
 struct flow {
 	const struct pb_view *view;
@@ -99,7 +99,7 @@ static enum pb_status put_figure(struct flow *f, const struct pb_front *front, b
 	double *height)
 {
 	struct pb_figure *figure = NULL;
-	const char *note = pb_view_note(f->view, front);
+	const char *note = pb_view_note(f->view, front, true);
 	if (!note)
 		return pb_out_of_memory(f->err, "a report");
 	const struct pb_figure_spec spec = { front, by_bits, size, note };

@@ -58,7 +58,7 @@ static enum pb_status draw_file(struct report *r, const struct pb_figure *figure
 static enum pb_status write_figure(struct report *r, const struct pb_front *front, bool by_bits, const char *slug)
 {
 	struct pb_figure *figure = NULL;
-	const char *note = pb_view_note(&r->view, front);
+	const char *note = pb_view_note(&r->view, front, true);
 	if (!note)
 		return pb_out_of_memory(r->err, "a figure");
 	const struct pb_figure_spec spec = { front, by_bits, PB_FIGURE_FULL, note };

@@ -349,7 +349,7 @@ static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
 	return view->summary && view->caption ? PB_OK : pb_out_of_memory(err, "a report");
 }
 
-const char *pb_view_note(const struct pb_view *view, const struct pb_front *front)
+const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date)
 {
 	struct pb_text t = { 0 };
 	int64_t least = INT64_MAX, most = -1;
@@ -395,9 +395,9 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 			pb_text_printf(&t, "%s%zu %s", before, left_out[i].n, left_out[i].why);
 			before = ", ";
 		}
-	if (*view->input->created_utc)
+	if (with_date && *view->input->created_utc)
 		pb_text_printf(&t, "; %.10s", view->input->created_utc);
-	if (*pb_view_fact(view, "version"))
+	if (with_date && *pb_view_fact(view, "version"))
 		pb_text_printf(&t, "; paretobench %.40s", pb_view_fact(view, "version"));
 	pb_text_char(&t, '.');
 	return keep(view, &t);

@@ -45,8 +45,9 @@ struct pb_view {
 
 enum pb_status pb_view_make(struct pb_view *out, const struct pb_report_input *input, struct pb_measure *measure, struct pb_error *err) PB_MUST_CHECK;
 void pb_view_free(struct pb_view *view);
-/* The note under a figure of this front: models, items, convention, what is left out, date, version. In the arena; NULL when memory is out. */
-const char *pb_view_note(const struct pb_view *view, const struct pb_front *front);
+/* The note under a figure of this front: models, items, convention, what is left out; with_date: date and version too, for a figure
+ * that may stand alone. In the arena; NULL when memory is out. */
+const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date);
 /* The value of a fact, or "". */
 const char *pb_view_fact(const struct pb_view *view, const char *name);
 /* "n/a" or a value with its unit. */
