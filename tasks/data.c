@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/base/csv.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
 #include "tasks/data.h"
 #include "tasks/process.h"
@@ -79,26 +80,43 @@ static bool is_blank(struct line line)
 	return true;
 }
 
+/* One line as an object. The parser counts lines from the text it is given; the file's own number takes their place. */
+static enum pb_status parse_object(json_t **out, const char *file, unsigned number, struct line line, struct pb_error *err)
+{
+	struct pb_error why = {0};
+	json_t *row = NULL;
+	const char *place;
+	enum pb_status st = pb_json_parse(&row, "", line.s, line.n, &why);
+
+	if (st == PB_MEMORY)
+		return pb_out_of_memory(err, file);
+	if (st) {
+		place = strncmp(why.text, ":1:", 3) == 0 ? why.text + 3 : why.text;
+		return pb_fail(err, st, "%s:%u:%s", file, number, place);
+	}
+	if (!json_is_object(row)) {
+		json_decref(row);
+		return pb_fail(err, PB_FORMAT, "%s:%u: a line must be a JSON object", file, number);
+	}
+	*out = row;
+	return PB_OK;
+}
+
 static enum pb_status parse_jsonl(struct pb_records *records, const char *file, const char *data, size_t size, struct pb_error *err)
 {
 	const char *s = data;
 	struct line line;
 
 	for (unsigned number = 1; next_line(&s, data + size, &line); number++) {
-		json_error_t why;
-		json_t *row;
+		json_t *row = NULL;
 		enum pb_status st;
 
 		if (is_blank(line))
 			continue;
-		row = json_loadb(line.s, line.n, JSON_REJECT_DUPLICATES, &why);
-		if (!row)
-			return pb_fail(err, PB_FORMAT, "%s:%u:%d: %s", file, number, why.column, why.text);
-		if (!json_is_object(row)) {
-			json_decref(row);
-			return pb_fail(err, PB_FORMAT, "%s:%u: a line must be a JSON object", file, number);
-		}
-		if ((st = pb_records_add(records, row, number, err)))
+		st = parse_object(&row, file, number, line, err);
+		if (!st)
+			st = pb_records_add(records, row, number, err);
+		if (st)
 			return st;
 	}
 	return PB_OK;
@@ -106,12 +124,11 @@ static enum pb_status parse_jsonl(struct pb_records *records, const char *file, 
 
 static enum pb_status parse_json(struct pb_records *records, const char *file, const char *data, size_t size, struct pb_error *err)
 {
-	json_error_t why;
-	json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &why);
-	enum pb_status st = PB_OK;
+	json_t *root = NULL;
+	enum pb_status st = pb_json_parse(&root, file, data, size, err);
 
-	if (!root)
-		return pb_fail(err, PB_FORMAT, "%s:%d:%d: %s", file, why.line, why.column, why.text);
+	if (st)
+		return st;
 	if (!json_is_array(root))
 		st = pb_fail(err, PB_FORMAT, "%s: the file must be one JSON array", file);
 	for (size_t i = 0; !st && i < json_array_size(root); i++) {

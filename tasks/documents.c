@@ -30,15 +30,20 @@ static enum pb_status document_read(struct pb_task_data *data, const struct pb_t
 	return PB_OK;
 }
 
-/* How many bytes of the text the first n ids stand for; false: they do not decode to its beginning. */
-static bool bytes_of(const struct pb_tokenizer *tokenizer, const struct pb_text_item *item, const int32_t *ids, size_t n, struct pb_text *scratch, double *bytes)
+/* How many bytes of the text the first n ids stand for; -1: they do not decode to its beginning. */
+static enum pb_status bytes_of(const struct pb_tokenizer *tokenizer, const struct pb_text_item *item, const int32_t *ids, size_t n, struct pb_text *scratch,
+	double *bytes, struct pb_error *err)
 {
 	const char *s;
 	size_t length;
+	enum pb_status st;
 
 	pb_text_clear(scratch);
-	if (pb_tokenizer_decode(tokenizer, ids, n, scratch, NULL) || scratch->failed)
-		return false;
+	st = pb_tokenizer_decode(tokenizer, ids, n, scratch, err);
+	if (!st)
+		st = pb_text_check(scratch, err);
+	if (st)
+		return st;
 	s = pb_text_c(scratch);
 	length = scratch->length;
 	/* Tokenizers of this kind put a blank in front of a text, which decoding may or may not take away again. */
@@ -46,10 +51,8 @@ static bool bytes_of(const struct pb_tokenizer *tokenizer, const struct pb_text_
 		s++;
 		length--;
 	}
-	if (length > item->size || memcmp(s, item->text, length) != 0)
-		return false;
-	*bytes = (double)length;
-	return true;
+	*bytes = length <= item->size && memcmp(s, item->text, length) == 0 ? (double)length : -1;
+	return PB_OK;
 }
 
 static enum pb_status add_text(struct pb_request_list *list, struct plan *plan, size_t i, const struct pb_text_item *item, const struct pb_tokenizer *tokenizer,
@@ -73,7 +76,9 @@ static enum pb_status add_text(struct pb_request_list *list, struct plan *plan, 
 	if (n > length) {
 		n = length;
 		list->out->n_truncated++;
-		if (plan->bytes && !bytes_of(tokenizer, item, tokens + 1, n - 1, scratch, &plan->bytes[i]))
+		if (plan->bytes && (st = bytes_of(tokenizer, item, tokens + 1, n - 1, scratch, &plan->bytes[i], err)))
+			return st;
+		if (plan->bytes && plan->bytes[i] < 0)
 			plan->bytes = NULL;
 	}
 	return pb_request_add(list, tokens, n, 1, (uint32_t)i, false, err);

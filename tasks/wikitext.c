@@ -22,15 +22,17 @@ static void replace(struct pb_text *out, const char *s, size_t n, const char *fr
 	pb_text_bytes(out, s, (size_t)(end - s));
 }
 
-/* A text that is rewritten in steps. */
+/* A text that is rewritten in steps. failed: memory was out in one of them; clearing a text forgets it. */
 struct rewriter {
 	struct pb_text now, next;
+	bool failed;
 };
 
 static void swap(struct rewriter *r)
 {
 	struct pb_text t = r->now;
 
+	r->failed = r->failed || r->now.failed || r->next.failed;
 	r->now = r->next;
 	r->next = t;
 	pb_text_clear(&r->next);
@@ -87,7 +89,7 @@ enum pb_status pb_wikitext_pages(const char *s, size_t n, pb_piece_fn fn, void *
 		line = feed + 1;
 		number++;
 	}
-	if (!st && (probe.now.failed || probe.next.failed))
+	if (!st && probe.failed)
 		st = pb_out_of_memory(err, "pages");
 	pb_text_free(&probe.now);
 	pb_text_free(&probe.next);
@@ -185,7 +187,7 @@ enum pb_status pb_wikitext_detokenize(const char *s, size_t n, struct pb_text *o
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs) && !st; i++)
 		st = trim_pair(&r, i, err);
 	rewrite_all(&r, after, sizeof(after) / sizeof(*after));
-	if (!st && (r.now.failed || r.next.failed))
+	if (!st && r.failed)
 		st = pb_out_of_memory(err, "a text");
 	if (!st)
 		pb_text_bytes(out, pb_text_c(&r.now), r.now.length);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/base/text.h"
+#include "core/base/log.h"
 #include "tasks/estimate.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/task_fixture.h"
@@ -16,6 +16,7 @@ static struct pb_tokenizer *tokenizer;
 static int make_tokenizer(void **state)
 {
 	(void)state;
+	pb_log_setup(-1);
 	tokenizer = fixture_tokenizer(pieces);
 	return 0;
 }
