@@ -91,7 +91,7 @@ $(O)/version.stamp: .FORCE
 .PHONY: .FORCE
 .FORCE:
 
-units: $(units) $(tools)
+units: $(units) $(tools) $(skeletons)
 fuzzers: $(fuzzers)
 benches: $(benches)
 
