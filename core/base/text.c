@@ -275,6 +275,11 @@ void pb_format_number(char out[32], double value)
 
 void pb_format_short(char out[32], double value)
 {
+	/* 1000, not 1e+03 */
+	if (value == trunc(value) && fabs(value) < 1e15) {
+		c_print(out, 32, "%.0f", value);
+		return;
+	}
 	for (int digits = 1; digits <= 17; digits++) {
 		c_print(out, 32, "%.*g", digits, value);
 		if (c_strtod(out, NULL) == value)

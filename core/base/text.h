@@ -34,7 +34,7 @@ bool pb_parse_seconds(const char *s, double *out);           /* 90, 90s, 10m, 1h
 
 /* Shortest text that reads back to the same double is not needed: data uses 17 significant digits. "" never; value must be finite. */
 void pb_format_number(char out[32], double value);           /* %.17g, '.' as decimal point */
-void pb_format_short(char out[32], double value);            /* for messages and labels: shortest %g that reads back to the same double */
+void pb_format_short(char out[32], double value);            /* for messages and labels: shortest text that reads back to the same double */
 void pb_format_size(char out[32], double bytes);             /* "49.8 MiB", three digits, IEC */
 void pb_format_duration(char out[32], double seconds);       /* "1h02m", "4m07s", "12.3 s", "840 ms" */
 /* "0.6241 ± 0.0113": same decimals, error with two significant digits, three when it begins with a 1; a NaN stderr

@@ -139,8 +139,13 @@ static void numbers_read_back(void **state)
 	assert_string_equal(text, "0.10000000000000001");
 	pb_format_short(text, 0.1);
 	assert_string_equal(text, "0.1");
-	pb_format_short(text, 8);
-	assert_string_equal(text, "8");
+	static const struct { double value; const char *text; } cases[] = {
+		{ 8, "8" }, { 1000, "1000" }, { -80, "-80" }, { 16777216, "16777216" }, { 1e15, "1e+15" }, { 1e-7, "1e-07" }, { 120.5, "120.5" }, { 0.0001, "0.0001" }, { 0, "0" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		pb_format_short(text, cases[i].value);
+		assert_string_equal(text, cases[i].text);
+	}
 	pb_format_short(text, INFINITY);
 	assert_string_equal(text, "inf");
 	pb_format_short(text, NAN);

@@ -1,0 +1,1 @@
+paretobench version
