@@ -1,5 +1,6 @@
 #include "core/model/tokenizer.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "core/base/file.h"
 #include "core/model/tokenizer_kind.h"
@@ -52,8 +53,41 @@ static uint32_t hash_text(const char *text, size_t n)
 	return h ^ h >> 15;
 }
 
-enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, bool text_only, struct pb_error *err)
+static bool comes_from_text(const struct pb_piece *p)
 {
+	return p->length > 0 && p->type != PB_PIECE_CONTROL && p->type != PB_PIECE_UNKNOWN && p->type != PB_PIECE_BYTE;
+}
+
+static int by_text(const void *a, const void *b, void *arg)
+{
+	const struct pb_tokenizer *t = arg;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const struct pb_piece *p = &t->pieces[x], *q = &t->pieces[y];
+	int order = memcmp(p->text, q->text, p->length < q->length ? p->length : q->length);
+
+	if (order)
+		return order;
+	if (p->length != q->length)
+		return p->length < q->length ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+static enum pb_status sort_pieces(struct pb_tokenizer *t, bool user_only, uint32_t **ids, uint32_t *n, struct pb_error *err)
+{
+	*ids = pb_arena_alloc(t->arena, t->n, sizeof(**ids));
+	if (!*ids)
+		return pb_out_of_memory(err, "a tokenizer");
+	for (uint32_t i = 0; i < t->n; i++)
+		if (comes_from_text(&t->pieces[i]) && (!user_only || t->pieces[i].type == PB_PIECE_USER))
+			(*ids)[(*n)++] = i;
+	qsort_r(*ids, *n, sizeof(**ids), by_text, t);
+	return PB_OK;
+}
+
+enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, struct pb_error *err)
+{
+	enum pb_status st;
+
 	t->table_size = 16;
 	while (t->table_size < 2 * t->n)
 		t->table_size *= 2;
@@ -64,9 +98,7 @@ enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, bool text_only, struct
 		const struct pb_piece *p = &t->pieces[i];
 		uint32_t at = hash_text(p->text, p->length) & (t->table_size - 1);
 
-		if (p->length == 0 || (text_only && (p->type == PB_PIECE_CONTROL || p->type == PB_PIECE_UNKNOWN || p->type == PB_PIECE_BYTE)))
-			continue;
-		if (pb_tokenizer_lookup(t, p->text, p->length) >= 0)
+		if (!comes_from_text(p) || pb_tokenizer_lookup(t, p->text, p->length) >= 0)
 			continue;
 		while (t->table[at])
 			at = (at + 1) & (t->table_size - 1);
@@ -74,7 +106,54 @@ enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, bool text_only, struct
 		if (p->length > t->longest)
 			t->longest = p->length;
 	}
-	return PB_OK;
+	st = sort_pieces(t, true, &t->user_pieces, &t->n_user, err);
+	if (!st && t->segmenter == PB_SEGMENT_UNIGRAM)
+		st = sort_pieces(t, false, &t->sorted_pieces, &t->n_sorted, err);
+	return st;
+}
+
+/* The first of ids[low, high), which agree in `at` bytes, whose byte there is `byte` or more; a piece that has ended comes first. */
+static uint32_t first_from(const struct pb_prefixes *p, unsigned byte)
+{
+	uint32_t low = p->low, high = p->high;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct pb_piece *piece = &p->t->pieces[p->ids[middle]];
+
+		if (piece->length > p->length && (unsigned char)piece->text[p->length] >= byte)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+int32_t pb_prefixes_next(struct pb_prefixes *p)
+{
+	while (p->length < p->n && p->low < p->high) {
+		unsigned byte = (unsigned char)p->text[p->length];
+		uint32_t low = first_from(p, byte), high = first_from(p, byte + 1);
+
+		p->low = low;
+		p->high = high;
+		p->length++;
+		if (low < high && p->t->pieces[p->ids[low]].length == p->length)
+			return (int32_t)p->ids[low];
+	}
+	return -1;
+}
+
+size_t pb_tokenizer_user_piece(const struct pb_tokenizer *t, const char *text, size_t n, int32_t *id)
+{
+	struct pb_prefixes prefixes = { t, t->user_pieces, 0, t->n_user, text, n, 0 };
+	size_t longest = 0;
+
+	for (int32_t found; (found = pb_prefixes_next(&prefixes)) >= 0;) {
+		longest = prefixes.length;
+		*id = found;
+	}
+	return longest;
 }
 
 int32_t pb_tokenizer_lookup(const struct pb_tokenizer *t, const char *text, size_t n)
@@ -90,13 +169,54 @@ int32_t pb_tokenizer_lookup(const struct pb_tokenizer *t, const char *text, size
 	return -1;
 }
 
+static bool is_ranks(const unsigned char *p, size_t n)
+{
+	size_t i = 0, digits = 0;
+
+	while (i < n && (p[i] == '+' || p[i] == '/' || p[i] == '=' || (p[i] >= '0' && p[i] <= '9') || ((p[i] | 32) >= 'a' && (p[i] | 32) <= 'z')))
+		i++;
+	if (i == 0 || i == n || p[i++] != ' ')
+		return false;
+	while (i < n && p[i] >= '0' && p[i] <= '9')
+		i++, digits++;
+	return digits && i < n && (p[i] == '\n' || p[i] == '\r');
+}
+
+/* Names what else a file may be that people have beside a model; NULL: nothing known. */
+static const char *other_format(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && (p[i] == ' ' || p[i] == '\n' || p[i] == '\r' || p[i] == '\t'))
+		i++;
+	if (i < n && p[i] == '{')
+		return "a tokenizer.json";
+	if (n >= 4 && memcmp(p, "GGUF", 4) == 0)
+		return "a GGUF file";
+	if (n >= 2 && p[0] == 0x1F && p[1] == 0x8B)
+		return "compressed by gzip";
+	return is_ranks(p, n) ? "a list of ranks (tiktoken)" : NULL;
+}
+
+/* A tokenizer.bin begins with its longest piece in four bytes, of which two are 0 as a piece is shorter than 65,536 bytes. A
+ * model begins with a field of bytes, its first piece: tag, length, and then the tag of the piece's text, which is not 0. */
+static enum pb_status parse(struct pb_tokenizer *t, const char *name, const unsigned char *p, size_t size, struct pb_error *err)
+{
+	const char *other = other_format(p, size);
+
+	if (other)
+		return pb_fail(err, PB_UNSUPPORTED, "%s: %s; tokenizer.bin (llama2.c) and tokenizer.model (SentencePiece) are read", name, other);
+	if (size >= 4 && p[2] == 0 && p[3] == 0)
+		return pb_tokenizer_parse_llama2c(t, name, p, size, err);
+	if (size >= 4 && (p[0] == 0x0A || p[0] == 0x12 || p[0] == 0x1A))
+		return pb_tokenizer_parse_sentencepiece(t, name, p, size, err);
+	return pb_fail(err, PB_FORMAT, "%s: neither a tokenizer.bin (llama2.c) nor a tokenizer.model (SentencePiece)", name);
+}
+
 enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, const void *data, size_t size, unsigned n_vocab, struct pb_error *err)
 {
 	struct pb_arena *arena = pb_arena_new();
 	struct pb_tokenizer *t = arena ? pb_arena_alloc(arena, 1, sizeof(*t)) : NULL;
-	struct pb_error why = {0};
-	/* A model begins with its first piece, a field of bytes; a tokenizer.bin with a small number of four bytes. */
-	bool proto = size > 2 && ((const unsigned char *)data)[0] == 0x0A && !(((const unsigned char *)data)[1] == 0 && ((const unsigned char *)data)[2] == 0);
 	enum pb_status st;
 
 	if (!t) {
@@ -104,12 +224,14 @@ enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, c
 		return pb_out_of_memory(err, name);
 	}
 	t->arena = arena;
-	st = proto ? pb_tokenizer_parse_sentencepiece(t, name, data, size, &why) : pb_tokenizer_parse_llama2c(t, name, data, size, &why);
+	st = parse(t, name, data, size, err);
 	if (!st && n_vocab && t->n != n_vocab)
-		st = pb_fail(&why, PB_FORMAT, "%s: %u pieces, the model has a vocabulary of %u", name, t->n, n_vocab);
+		st = pb_fail(err, PB_FORMAT, "%s: %u pieces, the model has a vocabulary of %u", name, t->n, n_vocab);
+	if (!st)
+		st = pb_tokenizer_index(t, err);
 	if (st) {
 		pb_arena_free(arena);
-		return pb_fail(err, st, "%s", why.text);
+		return st;
 	}
 	pb_hash_of_bytes(data, size, t->hash);
 	*out = t;
@@ -211,16 +333,14 @@ static size_t map_prefix(const struct pb_tokenizer *t, const char *text, size_t 
 static size_t next_normal(const struct pb_tokenizer *t, const char *text, size_t n, const char **out, size_t *out_n)
 {
 	const char *s = text;
+	int32_t id;
 	size_t used;
 
-	for (uint32_t i = 0; i < t->n_user; i++) {
-		const struct pb_piece *p = &t->pieces[t->user_pieces[i]];
-
-		if (p->length <= n && memcmp(p->text, text, p->length) == 0) {
-			*out = text;
-			*out_n = p->length;
-			return p->length;
-		}
+	used = pb_tokenizer_user_piece(t, text, n, &id);
+	if (used) {
+		*out = text;
+		*out_n = used;
+		return used;
 	}
 	if (t->trie && (used = map_prefix(t, text, n, out)) > 0) {
 		*out_n = strlen(*out);
@@ -241,47 +361,70 @@ static void put_blank(const struct pb_tokenizer *t, struct pb_text *out)
 	pb_text_string(out, t->escape_whitespace ? LOWER_ONE_EIGHTH : " ");
 }
 
+/* Blanks at the end go, and with them a U+2581 that the text itself had. */
+static void drop_last_blanks(const struct pb_tokenizer *t, struct pb_text *out)
+{
+	const char *blank = t->escape_whitespace ? LOWER_ONE_EIGHTH : " ";
+	size_t n = strlen(blank);
+
+	while (out->length >= n && memcmp(out->data + out->length - n, blank, n) == 0)
+		out->length -= n;
+}
+
+/* In the order of SentencePiece: blanks are judged after the character map, stretch by stretch. */
 static void normalise(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_text *out)
 {
-	struct pb_text plain = {0};
-	const char *s, *end;
-	bool blank_before;
+	const char *part = NULL;
+	size_t used, length = 0;
+	bool after_blank = t->remove_extra_whitespace;
 
-	for (size_t i = 0; i < n;) {
-		const char *part = NULL;
-		size_t length = 0;
+	while (t->remove_extra_whitespace && n) {
+		used = next_normal(t, text, n, &part, &length);
+		if (length != 1 || *part != ' ')
+			break;
+		text += used;
+		n -= used;
+	}
+	if (n == 0)
+		return;
+	if (t->dummy_prefix && !t->whitespace_suffix)
+		put_blank(t, out);
+	for (; n; text += used, n -= used) {
+		used = next_normal(t, text, n, &part, &length);
+		for (; after_blank && length && *part == ' '; length--)
+			part++;
+		if (length == 0)
+			continue;
+		for (size_t i = 0; i < length; i++) {
+			if (part[i] == ' ')
+				put_blank(t, out);
+			else
+				pb_text_char(out, part[i]);
+		}
+		after_blank = t->remove_extra_whitespace && part[length - 1] == ' ';
+	}
+	if (t->remove_extra_whitespace)
+		drop_last_blanks(t, out);
+	if (t->dummy_prefix && t->whitespace_suffix)
+		put_blank(t, out);
+}
 
-		i += next_normal(t, text + i, n - i, &part, &length);
-		pb_text_bytes(&plain, part, length);
-	}
-	s = pb_text_c(&plain);
-	end = s + plain.length;
-	if (t->remove_extra_whitespace) {
-		while (s < end && *s == ' ')
-			s++;
-		while (end > s && end[-1] == ' ')
-			end--;
-	}
-	if (s < end && t->dummy_prefix && !t->whitespace_suffix)
-		put_blank(t, out);
-	blank_before = false;
-	for (const char *p = s; p < end; p++) {
-		if (*p == ' ' && !(t->remove_extra_whitespace && blank_before))
-			put_blank(t, out);
-		else if (*p != ' ')
-			pb_text_char(out, *p);
-		blank_before = *p == ' ';
-	}
-	if (s < end && t->dummy_prefix && t->whitespace_suffix)
-		put_blank(t, out);
-	out->failed = out->failed || plain.failed;
-	pb_text_free(&plain);
+static enum pb_status segment(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err)
+{
+	if (n > INT32_MAX)
+		return pb_fail(err, PB_LIMIT, "text of %zu bytes is too long to tokenize at once", n);
+	if (t->segmenter == PB_SEGMENT_BPE)
+		return pb_segment_bpe(t, text, n, ids, err);
+	if (t->segmenter == PB_SEGMENT_CHAR)
+		return pb_segment_char(t, text, n, ids, err);
+	return pb_segment_unigram(t, text, n, ids, err);
 }
 
 enum pb_status pb_tokenizer_encode(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special, struct pb_ids *ids, struct pb_error *err)
 {
 	struct pb_text normal = {0};
 	bool bos = special == PB_SPECIAL_BOS || (special == PB_SPECIAL_DEFAULT && pb_tokenizer_adds_bos(t));
+	size_t before = ids->n;
 	enum pb_status st = PB_OK;
 
 	if (bos && t->bos < 0)
@@ -299,17 +442,25 @@ enum pb_status pb_tokenizer_encode(const struct pb_tokenizer *t, const char *tex
 	}
 	st = pb_text_check(&normal, err);
 	if (!st && normal.length)
-		st = t->segmenter == PB_SEGMENT_BPE ? pb_segment_bpe(t, normal.data, normal.length, ids, err)
-			: t->segmenter == PB_SEGMENT_CHAR ? pb_segment_char(t, normal.data, normal.length, ids, err)
-			: pb_segment_unigram(t, normal.data, normal.length, ids, err);
+		st = segment(t, normal.data, normal.length, ids, err);
+	if (st)
+		ids->n = before;
 	pb_text_free(&normal);
 	return st;
 }
 
-/* A piece's text with its blanks. */
-static void put_piece(const struct pb_tokenizer *t, const struct pb_piece *p, struct pb_text *out)
+/* The blank that encoding put in front of a text goes again; *at_start: nothing of the text is out yet. SentencePiece looks
+ * at one piece for it, and at all that come first when blanks there are removed anyway. */
+static void put_piece(const struct pb_tokenizer *t, const struct pb_piece *p, bool *at_start, struct pb_text *out)
 {
-	for (uint32_t i = 0; i < p->length;) {
+	size_t blank = t->escape_whitespace ? 3 : 1, before = out->length, i = 0;
+	bool drops = *at_start && !t->whitespace_suffix && (t->dummy_prefix || t->remove_extra_whitespace);
+
+	if (drops && p->length >= blank && memcmp(p->text, t->escape_whitespace ? LOWER_ONE_EIGHTH : " ", blank) == 0) {
+		i = blank;
+		*at_start = t->remove_extra_whitespace;
+	}
+	while (i < p->length) {
 		if (t->escape_whitespace && p->length - i >= 3 && memcmp(p->text + i, LOWER_ONE_EIGHTH, 3) == 0) {
 			pb_text_char(out, ' ');
 			i += 3;
@@ -317,40 +468,38 @@ static void put_piece(const struct pb_tokenizer *t, const struct pb_piece *p, st
 			pb_text_char(out, p->text[i++]);
 		}
 	}
+	*at_start = *at_start && out->length == before;
 }
 
 enum pb_status pb_tokenizer_decode(const struct pb_tokenizer *t, const int32_t *ids, size_t n, struct pb_text *text, struct pb_error *err)
 {
-	struct pb_text out = {0};
-	bool leading;
-	enum pb_status st;
+	size_t before = text->length;
+	bool at_start = true;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct pb_piece *p;
-
-		if (ids[i] < 0 || (uint32_t)ids[i] >= t->n) {
-			pb_text_free(&out);
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] < 0 || (uint32_t)ids[i] >= t->n)
 			return pb_fail(err, PB_USAGE, "token id %d is not from 0 to %u", ids[i], t->n - 1);
+	for (size_t i = 0; i < n; i++) {
+		const struct pb_piece *p = &t->pieces[ids[i]];
+
+		switch (p->type) {
+		case PB_PIECE_CONTROL:
+			/* In llama2.c a text begins behind each BOS. */
+			at_start = at_start || (t->bytes_before_merges && ids[i] == t->bos);
+			break;
+		case PB_PIECE_UNKNOWN:
+			pb_text_string(text, t->unknown_text);
+			at_start = false;
+			break;
+		case PB_PIECE_BYTE:
+			pb_text_char(text, (char)p->byte);
+			at_start = false;
+			break;
+		default:
+			put_piece(t, p, &at_start, text);
 		}
-		p = &t->pieces[ids[i]];
-		if (p->type == PB_PIECE_CONTROL)
-			continue;
-		if (p->type == PB_PIECE_UNKNOWN)
-			pb_text_string(&out, REPLACEMENT);
-		else if (p->type == PB_PIECE_BYTE) {
-			for (int b = 0; b < 256; b++)
-				if (t->byte_id[b] == ids[i])
-					pb_text_char(&out, (char)b);
-		} else
-			put_piece(t, p, &out);
 	}
-	/* The blank that encoding put there. */
-	leading = t->dummy_prefix && !t->whitespace_suffix && out.length && out.data[0] == ' ';
-	st = pb_text_check(&out, err);
-	if (!st && out.length)
-		pb_text_bytes(text, out.data + leading, out.length - leading - (t->dummy_prefix && t->whitespace_suffix && out.data[out.length - 1] == ' '));
-	if (!st)
-		st = pb_text_check(text, err);
-	pb_text_free(&out);
-	return st;
+	if (t->dummy_prefix && t->whitespace_suffix && text->length > before && text->data[text->length - 1] == ' ')
+		text->data[--text->length] = '\0';
+	return pb_text_check(text, err);
 }

@@ -17,6 +17,7 @@ struct pb_piece {
 	uint32_t length;        /* bytes */
 	float score;
 	enum pb_piece_type type;
+	unsigned char byte;     /* that a byte piece stands for */
 };
 
 struct pb_tokenizer {
@@ -26,20 +27,22 @@ struct pb_tokenizer {
 	uint32_t n;
 	uint32_t *table;        /* hash table of ids + 1; 0 is free */
 	uint32_t table_size;    /* a power of two */
-	uint32_t longest;       /* bytes of the longest piece that text can become */
+	uint32_t longest;       /* bytes of the longest piece in the table */
 	int32_t bos, eos, unk;
 	int32_t byte_id[256];   /* -1: there is no byte piece */
 	bool byte_fallback, has_unused;
 	enum pb_segmenter segmenter;
 	bool bytes_before_merges;   /* llama2.c: a character without a piece becomes bytes at once, and never joins */
+	const char *unknown_text;   /* what the unknown piece decodes to */
 	/* normalisation */
 	bool dummy_prefix, remove_extra_whitespace, escape_whitespace, whitespace_suffix;
 	const unsigned char *trie;  /* double array of the character map, little endian words; or NULL */
 	uint32_t trie_units;
 	const char *replacements;
 	uint32_t replacements_size;
-	uint32_t *user_pieces;      /* ids, longest first */
-	uint32_t n_user;
+	/* Ids by text, for prefixes: user-defined pieces; and, for unigram models, all that text can become. */
+	uint32_t *user_pieces, *sorted_pieces;
+	uint32_t n_user, n_sorted;
 	float lowest, highest;      /* scores of normal pieces */
 	char hash[PB_HASH_HEX];
 };
@@ -47,9 +50,23 @@ struct pb_tokenizer {
 enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_tokenizer_parse_sentencepiece(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, struct pb_error *err) PB_MUST_CHECK;
 
-/* Makes the table. text_only: control, unknown and byte pieces cannot come from text. Duplicates: the first id stays. */
-enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, bool text_only, struct pb_error *err) PB_MUST_CHECK;
+/* Makes the table and the sorted lists. Control, unknown and byte pieces cannot come from text and are in none.
+ * Of pieces with the same text the first id stays. */
+enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, struct pb_error *err) PB_MUST_CHECK;
 int32_t pb_tokenizer_lookup(const struct pb_tokenizer *t, const char *text, size_t n);  /* -1: no such piece */
+
+/* The pieces of a sorted list that a text begins with, from short to long. A byte costs two binary searches, and the
+ * walk ends where no piece goes on. Start: { t, ids, 0, n_ids, text, bytes of text, 0 }. */
+struct pb_prefixes {
+	const struct pb_tokenizer *t;
+	const uint32_t *ids;
+	uint32_t low, high;         /* pieces that agree with the text so far */
+	const char *text;
+	size_t n, length;           /* length: of the piece found last */
+};
+int32_t pb_prefixes_next(struct pb_prefixes *p);        /* -1: no more */
+/* Bytes of the longest user-defined piece that the text begins with, and its id; 0: none. */
+size_t pb_tokenizer_user_piece(const struct pb_tokenizer *t, const char *text, size_t n, int32_t *id);
 
 /* Normalised text to ids. */
 enum pb_status pb_segment_bpe(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err) PB_MUST_CHECK;

@@ -45,8 +45,8 @@ static enum pb_status walk(struct pb_tokenizer *t, const char *name, const unsig
 			p->text = pb_arena_strndup(t->arena, (const char *)data + at + 8, length);
 			if (!p->text)
 				return pb_out_of_memory(err, name);
-			if (isnan(p->score))
-				return pb_fail(err, PB_FORMAT, "%s: the score of piece %u is not a number", name, n);
+			if (!isfinite(p->score))
+				return pb_fail(err, PB_FORMAT, "%s: the score of piece %u is not a finite number", name, n);
 		}
 		at += 8 + (size_t)length;
 		n++;
@@ -72,17 +72,18 @@ static void find_bytes(struct pb_tokenizer *t)
 	for (unsigned b = 0; b < 256; b++) {
 		t->byte_id[b] = (int32_t)(3 + b);
 		t->pieces[3 + b].type = PB_PIECE_BYTE;
+		t->pieces[3 + b].byte = (unsigned char)b;
 	}
 	t->byte_fallback = true;
 }
 
 enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, struct pb_error *err)
 {
-	uint32_t longest = size >= 4 ? word_at(data) : 0;
+	uint32_t longest = word_at(data);
 	enum pb_status st;
 
-	if (size < 4 || longest == 0 || longest > 1u << 20)
-		return pb_fail(err, PB_FORMAT, "%s: not a tokenizer.bin: its first number, the longest piece, is %u", name, longest);
+	if (longest == 0)
+		return pb_fail(err, PB_FORMAT, "%s: not a tokenizer.bin: the longest piece is said to have no bytes", name);
 	st = walk(t, name, data, size, longest, err);
 	if (!st && t->n < 3)
 		st = pb_fail(err, PB_FORMAT, "%s: %u pieces; unknown, BOS and EOS are the least", name, t->n);
@@ -101,6 +102,7 @@ enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *na
 	t->segmenter = PB_SEGMENT_BPE;
 	t->bytes_before_merges = true;
 	t->dummy_prefix = true;
+	t->unknown_text = t->pieces[0].text;
 	find_bytes(t);
-	return pb_tokenizer_index(t, false, err);
+	return PB_OK;
 }

@@ -91,17 +91,18 @@ static enum pb_status consider(struct merger *m, int32_t left, int32_t right, st
 	return push(m, (struct candidate){ m->t->pieces[id].score, (uint32_t)left, (uint32_t)right, a->length + b->length, id }, err);
 }
 
-static size_t user_piece_at(const struct pb_tokenizer *t, const char *text, size_t n, int32_t *id)
+/* The end of the character at s. llama2.c goes by the bits of the bytes alone: one byte, and up to three that continue it. */
+static const char *character_end(const struct pb_tokenizer *t, const char *s, const char *end)
 {
-	for (uint32_t i = 0; i < t->n_user; i++) {
-		const struct pb_piece *p = &t->pieces[t->user_pieces[i]];
+	if (t->bytes_before_merges) {
+		const char *last = end - s > 4 ? s + 4 : end;
 
-		if (p->length <= n && memcmp(p->text, text, p->length) == 0) {
-			*id = (int32_t)t->user_pieces[i];
-			return p->length;
-		}
+		for (s++; s < last && ((unsigned char)*s & 0xC0) == 0x80;)
+			s++;
+	} else {
+		pb_utf8_next(&s, end);
 	}
-	return 0;
+	return s;
 }
 
 static void first_symbols(struct merger *m, size_t n)
@@ -112,12 +113,14 @@ static void first_symbols(struct merger *m, size_t n)
 		struct symbol *y = &m->symbols[m->n];
 		const char *from = s;
 		int32_t id = -1;
-		size_t user = user_piece_at(m->t, s, (size_t)(end - s), &id);
+		size_t user = pb_tokenizer_user_piece(m->t, s, (size_t)(end - s), &id);
 
 		if (user)
 			s += user;
+		else if (m->t->bytes_before_merges && m->n == 0)
+			s++; /* the blank in front, to which no byte of the text belongs */
 		else
-			pb_utf8_next(&s, end);
+			s = character_end(m->t, s, end);
 		if (!user)
 			id = pb_tokenizer_lookup(m->t, from, (size_t)(s - from));
 		*y = (struct symbol){ .start = (uint32_t)(from - m->text), .length = (uint32_t)(s - from), .before = (int32_t)m->n - 1, .after = (int32_t)m->n + 1, .id = id,
@@ -175,8 +178,6 @@ enum pb_status pb_segment_bpe(const struct pb_tokenizer *t, const char *text, si
 	size_t first = ids->n;
 	enum pb_status st;
 
-	if (n > INT32_MAX)
-		return pb_fail(err, PB_LIMIT, "text of %zu bytes is too long to tokenize at once", n);
 	m.symbols = pb_alloc(n + 1, sizeof(*m.symbols));
 	if (t->has_unused)
 		m.split = pb_alloc_zero(t->n, sizeof(*m.split));
@@ -204,8 +205,9 @@ enum pb_status pb_segment_char(const struct pb_tokenizer *t, const char *text, s
 	while (!st && s < end) {
 		const char *from = s;
 		int32_t id;
+		size_t user = pb_tokenizer_user_piece(t, s, (size_t)(end - s), &id);
 
-		pb_utf8_next(&s, end);
+		s = user ? s + user : character_end(t, s, end);
 		id = pb_tokenizer_lookup(t, from, (size_t)(s - from));
 		st = id >= 0 ? pb_ids_add(ids, id, err) : pb_ids_add_unknown(t, from, (size_t)(s - from), first, ids, err);
 	}
@@ -220,33 +222,37 @@ struct step {
 	bool reached;
 };
 
-static void reach(struct step *to, float score, uint32_t from, int32_t id)
+/* Sums are kept in single precision and compared in double, but for the unknown; so SentencePiece does, and ties come out as there. */
+static void reach(struct step *to, double score, uint32_t from, int32_t id)
 {
 	if (to->reached && !(score > to->score))
 		return;
-	*to = (struct step){ score, from, id, true };
+	*to = (struct step){ (float)score, from, id, true };
 }
 
-static void step_from(const struct pb_tokenizer *t, const char *text, size_t n, uint32_t i, struct step *steps)
+/* Takes all pieces that begin at byte i; returns where the next character begins. */
+static uint32_t step_from(const struct pb_tokenizer *t, const char *text, size_t n, uint32_t i, struct step *steps)
 {
-	const char *s = text + i;
-	size_t character, longest = n - i < t->longest ? n - i : t->longest;
+	struct pb_prefixes prefixes = { t, t->sorted_pieces, 0, t->n_sorted, text + i, n - i, 0 };
+	size_t character = (size_t)(character_end(t, text + i, text + n) - (text + i));
 	bool single = false;
 
-	pb_utf8_next(&s, text + n);
-	character = (size_t)(s - (text + i));
-	for (size_t length = 1; length <= longest; length++) {
-		int32_t id = pb_tokenizer_lookup(t, text + i, length);
-		float score;
+	for (int32_t id; (id = pb_prefixes_next(&prefixes)) >= 0;) {
+		double score = t->pieces[id].score;
 
-		if (id < 0 || t->pieces[id].type == PB_PIECE_UNUSED)
+		if (t->pieces[id].type == PB_PIECE_UNUSED)
 			continue;
-		score = t->pieces[id].type == PB_PIECE_USER ? (float)length * t->highest - 0.1f : t->pieces[id].score;
-		single = single || length == character;
-		reach(&steps[i + length], steps[i].score + score, i, id);
+		if (t->pieces[id].type == PB_PIECE_USER)
+			score = (double)((float)prefixes.length * t->highest) - 0.1;
+		single = single || prefixes.length == character;
+		reach(&steps[i + prefixes.length], score + steps[i].score, i, id);
 	}
-	if (!single)
-		reach(&steps[i + character], steps[i].score + t->lowest - 10.0f, i, -1);
+	if (!single) {
+		float unknown = t->lowest - 10.0f + steps[i].score;
+
+		reach(&steps[i + character], unknown, i, -1);
+	}
+	return i + (uint32_t)character;
 }
 
 enum pb_status pb_segment_unigram(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err)
@@ -256,17 +262,14 @@ enum pb_status pb_segment_unigram(const struct pb_tokenizer *t, const char *text
 	size_t n_ends = 0, first = ids->n;
 	enum pb_status st = PB_OK;
 
-	if (n > INT32_MAX)
-		return pb_fail(err, PB_LIMIT, "text of %zu bytes is too long to tokenize at once", n);
 	steps = pb_alloc_zero(n + 1, sizeof(*steps));
 	ends = pb_alloc(n + 1, sizeof(*ends));
 	if (!steps || !ends)
 		st = pb_out_of_memory(err, "a text");
 	if (!st) {
 		steps[0].reached = true;
-		for (uint32_t i = 0; i < n; i++)
-			if (steps[i].reached)
-				step_from(t, text, n, i, steps);
+		for (uint32_t i = 0; i < n;)
+			i = step_from(t, text, n, i, steps);
 		for (uint32_t i = (uint32_t)n; i > 0; i = steps[i].from)
 			ends[n_ends++] = i;
 	}

@@ -1,7 +1,6 @@
 /* SentencePiece models: a protocol buffer with pieces, the trainer's settings and those of the normaliser. */
+#include <float.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "core/model/tokenizer_kind.h"
 
@@ -110,35 +109,57 @@ static enum pb_status read_piece(struct pb_tokenizer *t, const char *name, struc
 	}
 	if (bad)
 		return broken(name, "a piece", err);
-	if (isnan(p->score))
-		return pb_fail(err, PB_FORMAT, "%s: the score of piece %u is not a number", name, t->n);
-	t->has_unused = t->has_unused || p->type == PB_PIECE_UNUSED;
+	if (!isfinite(p->score))
+		return pb_fail(err, PB_FORMAT, "%s: the score of piece %u is not a finite number", name, t->n);
+	t->has_unused |= p->type == PB_PIECE_UNUSED;
 	t->n++;
 	return PB_OK;
 }
 
-static enum pb_status read_trainer(struct pb_tokenizer *t, const char *name, struct wire w, struct pb_error *err)
+/* What the trainer's part says of the special pieces; a model without it goes by the defaults. */
+struct control {
+	bool bos_said, eos_said;
+};
+
+static enum pb_status read_trainer(struct pb_tokenizer *t, const char *name, struct wire w, struct control *control, struct pb_error *err)
 {
 	struct field f;
 	bool bad = false;
 
 	while (next_field(&w, &f, &bad)) {
+		if (f.number == 44 && f.type == 2) {
+			t->unknown_text = pb_arena_strndup(t->arena, (const char *)f.bytes.at, (size_t)(f.bytes.end - f.bytes.at));
+			if (!t->unknown_text)
+				return pb_out_of_memory(err, name);
+		}
 		if (f.type != 0)
 			continue;
-		if (f.number == 3) {
+		switch (f.number) {
+		case 3:
 			if (f.value < 1 || f.value > 4)
 				return pb_fail(err, PB_FORMAT, "%s: unknown model type %llu", name, (unsigned long long)f.value);
 			t->segmenter = (enum pb_segmenter)f.value;
-		} else if (f.number == 24)
+			break;
+		case 24:
 			t->whitespace_suffix = f.value != 0;
-		else if (f.number == 35)
+			break;
+		case 35:
 			t->byte_fallback = f.value != 0;
-		else if (f.number == 40)
+			break;
+		case 40:
 			t->unk = (int32_t)f.value;
-		else if (f.number == 41)
+			break;
+		case 41:
 			t->bos = (int32_t)f.value;
-		else if (f.number == 42)
+			control->bos_said = true;
+			break;
+		case 42:
 			t->eos = (int32_t)f.value;
+			control->eos_said = true;
+			break;
+		default:
+			break;
+		}
 	}
 	return bad ? broken(name, "the trainer's part", err) : PB_OK;
 }
@@ -186,56 +207,63 @@ static enum pb_status read_normalizer(struct pb_tokenizer *t, const char *name, 
 	return st ? st : bad ? broken(name, "the normaliser's part", err) : PB_OK;
 }
 
-static int longest_first(const void *a, const void *b, void *arg)
+/* -1 is how a model says that it has none. One that was never said and is not there is none, too. */
+static enum pb_status check_control(const struct pb_tokenizer *t, const char *name, const char *what, bool said, int32_t *id, struct pb_error *err)
 {
-	const struct pb_tokenizer *t = arg;
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	if (t->pieces[x].length != t->pieces[y].length)
-		return t->pieces[x].length > t->pieces[y].length ? -1 : 1;
-	return x < y ? -1 : x > y;
+	if (*id >= 0 && (uint32_t)*id < t->n && t->pieces[*id].type == PB_PIECE_CONTROL)
+		return PB_OK;
+	if (said && *id >= 0)
+		return pb_fail(err, PB_FORMAT, "%s: %s is said to be piece %d, which is no control piece", name, what, *id);
+	*id = -1;
+	return PB_OK;
 }
 
-/* Byte pieces, user-defined pieces, range of scores, control ids. */
-static enum pb_status sort_pieces(struct pb_tokenizer *t, const char *name, struct pb_error *err)
+static enum pb_status check_byte(struct pb_tokenizer *t, const char *name, uint32_t i, struct pb_error *err)
 {
-	bool first = true;
+	static const char digits[] = "0123456789ABCDEF";
+	struct pb_piece *p = &t->pieces[i];
+	const char *high = p->length == 6 ? memchr(digits, p->text[3], 16) : NULL, *low = p->length == 6 ? memchr(digits, p->text[4], 16) : NULL;
+
+	if (!high || !low || memcmp(p->text, "<0x", 3) != 0 || p->text[5] != '>')
+		return pb_fail(err, PB_FORMAT, "%s: piece %u is said to be a byte and is not written <0x00> to <0xFF>", name, i);
+	p->byte = (unsigned char)((high - digits) << 4 | (low - digits));
+	if (t->byte_id[p->byte] < 0)
+		t->byte_id[p->byte] = (int32_t)i;
+	return PB_OK;
+}
+
+/* Byte pieces, range of scores, special pieces. */
+static enum pb_status check_pieces(struct pb_tokenizer *t, const char *name, const struct control *control, struct pb_error *err)
+{
+	enum pb_status st;
 
 	for (unsigned b = 0; b < 256; b++)
 		t->byte_id[b] = -1;
-	t->user_pieces = pb_arena_alloc(t->arena, t->n, sizeof(*t->user_pieces));
-	if (!t->user_pieces)
-		return pb_out_of_memory(err, name);
+	/* The start of the highest is SentencePiece's, and part of what a user-defined piece scores there. */
+	t->lowest = FLT_MAX;
+	t->highest = FLT_MIN;
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct pb_piece *p = &t->pieces[i];
-		unsigned byte;
 
 		if (p->length == 0)
 			return pb_fail(err, PB_FORMAT, "%s: piece %u is empty", name, i);
-		if (p->type == PB_PIECE_USER)
-			t->user_pieces[t->n_user++] = i;
-		if (p->type == PB_PIECE_BYTE) {
-			if (p->length != 6 || sscanf(p->text, "<0x%2X>", &byte) != 1)
-				return pb_fail(err, PB_FORMAT, "%s: byte piece %u is '%s'", name, i, p->text);
-			t->byte_id[byte & 255] = (int32_t)i;
-		}
+		if (p->type == PB_PIECE_UNKNOWN && (int32_t)i != t->unk)
+			return pb_fail(err, PB_FORMAT, "%s: piece %u is an unknown piece, and piece %d is said to be that", name, i, t->unk);
+		st = p->type == PB_PIECE_BYTE ? check_byte(t, name, i, err) : PB_OK;
+		if (st)
+			return st;
 		if (p->type == PB_PIECE_NORMAL) {
-			t->lowest = first || p->score < t->lowest ? p->score : t->lowest;
-			t->highest = first || p->score > t->highest ? p->score : t->highest;
-			first = false;
+			t->lowest = p->score < t->lowest ? p->score : t->lowest;
+			t->highest = p->score > t->highest ? p->score : t->highest;
 		}
 	}
-	qsort_r(t->user_pieces, t->n_user, sizeof(*t->user_pieces), longest_first, t);
 	if (t->unk < 0 || (uint32_t)t->unk >= t->n || t->pieces[t->unk].type != PB_PIECE_UNKNOWN)
-		return pb_fail(err, PB_FORMAT, "%s: piece %d, the unknown one, is none", name, t->unk);
-	if (t->bos >= 0 && ((uint32_t)t->bos >= t->n || t->pieces[t->bos].type != PB_PIECE_CONTROL))
-		t->bos = -1;
-	if (t->eos >= 0 && ((uint32_t)t->eos >= t->n || t->pieces[t->eos].type != PB_PIECE_CONTROL))
-		t->eos = -1;
+		return pb_fail(err, PB_FORMAT, "%s: no unknown piece", name);
 	for (unsigned b = 0; t->byte_fallback && b < 256; b++)
 		if (t->byte_id[b] < 0)
 			return pb_fail(err, PB_FORMAT, "%s: falls back to bytes and has no piece for byte 0x%02X", name, b);
-	return PB_OK;
+	st = check_control(t, name, "BOS", control->bos_said, &t->bos, err);
+	return st ? st : check_control(t, name, "EOS", control->eos_said, &t->eos, err);
 }
 
 static enum pb_status count_pieces(const char *name, struct wire w, uint32_t *n, struct pb_error *err)
@@ -255,6 +283,7 @@ static enum pb_status count_pieces(const char *name, struct wire w, uint32_t *n,
 enum pb_status pb_tokenizer_parse_sentencepiece(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, struct pb_error *err)
 {
 	struct wire w = { data, data + size };
+	struct control control = {0};
 	struct field f;
 	uint32_t n;
 	bool bad = false;
@@ -270,6 +299,7 @@ enum pb_status pb_tokenizer_parse_sentencepiece(struct pb_tokenizer *t, const ch
 	t->unk = 0;
 	t->bos = 1;
 	t->eos = 2;
+	t->unknown_text = " \xE2\x81\x87 ";
 	t->dummy_prefix = t->remove_extra_whitespace = t->escape_whitespace = true;
 	while (!st && next_field(&w, &f, &bad)) {
 		if (f.type != 2)
@@ -277,13 +307,13 @@ enum pb_status pb_tokenizer_parse_sentencepiece(struct pb_tokenizer *t, const ch
 		if (f.number == 1)
 			st = read_piece(t, name, f.bytes, err);
 		else if (f.number == 2)
-			st = read_trainer(t, name, f.bytes, err);
+			st = read_trainer(t, name, f.bytes, &control, err);
 		else if (f.number == 3)
 			st = read_normalizer(t, name, f.bytes, err);
 	}
 	if (!st)
-		st = sort_pieces(t, name, err);
+		st = check_pieces(t, name, &control, err);
 	if (!st && t->segmenter == PB_SEGMENT_WORD)
 		st = pb_fail(err, PB_UNSUPPORTED, "%s: a WORD model; BPE, unigram and character models are read", name);
-	return st ? st : pb_tokenizer_index(t, true, err);
+	return st;
 }
