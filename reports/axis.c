@@ -7,12 +7,13 @@
 #include "core/base/text.h"
 
 /* Labels go through the text writer, since the C library's follows the locale. */
-static void label(char out[24], const char *format, int decimals, double value)
+static void label(struct pb_axis *axis, struct pb_tick *tick, const char *format, int decimals, double value, const char *unit)
 {
 	struct pb_text t = { 0 };
 	pb_text_printf(&t, format, decimals, value);
-	strncpy(out, pb_text_c(&t), 23);
-	out[23] = '\0';
+	pb_text_string(&t, unit);
+	strncpy(tick->label, pb_text_c(&t), sizeof tick->label - 1);
+	axis->failed = axis->failed || t.failed;
 	pb_text_free(&t);
 }
 
@@ -53,16 +54,16 @@ static void linear_ticks(struct pb_axis *axis, unsigned most)
 		if (!tick)
 			continue;
 		if (fabs(value) >= 1e6)
-			label(tick->label, "%.*g", 6, value);
+			label(axis, tick, "%.*g", 6, value, "");
 		else
-			label(tick->label, "%.*f", decimals, value);
+			label(axis, tick, "%.*f", decimals, value, "");
 	}
 }
 
 static void log_ticks(struct pb_axis *axis, unsigned most)
 {
 	static const double few[3] = { 1.0, 2.0, 5.0 };
-	double decades = log10(axis->high / axis->low);
+	double decades = log10(axis->high) - log10(axis->low);
 	if (decades < 0.7) {
 		linear_ticks(axis, most);
 		return;
@@ -74,19 +75,15 @@ static void log_ticks(struct pb_axis *axis, unsigned most)
 			bool labelled = decades * 3.0 <= most + 1.0 || (i == 0 && (each <= 1 || e % each == 0));
 			struct pb_tick *tick = add_tick(axis, few[i] * pow(10.0, e), !labelled);
 			if (tick && labelled)
-				label(tick->label, "%.*g", 4, tick->value);
+				label(axis, tick, "%.*g", 4, tick->value, "");
 		}
 }
 
-static void size_label(char out[24], double exponent)
+static void size_label(struct pb_axis *axis, struct pb_tick *tick, int exponent)
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	unsigned e = (unsigned)exponent, unit = e / 10 < 6 ? e / 10 : 6;
-	struct pb_text t = { 0 };
-	pb_text_printf(&t, "%.0f %s", ldexp(1.0, (int)(e - 10 * unit)), units[unit]);
-	strncpy(out, pb_text_c(&t), 23);
-	out[23] = '\0';
-	pb_text_free(&t);
+	static const char *const units[] = { " B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB" };
+	int unit = exponent / 10 < 6 ? exponent / 10 : 6;
+	label(axis, tick, "%.*f", 0, ldexp(1.0, exponent - 10 * unit), units[unit]);
 }
 
 static void byte_ticks(struct pb_axis *axis, unsigned most)
@@ -100,7 +97,7 @@ static void byte_ticks(struct pb_axis *axis, unsigned most)
 		double value = ldexp(1.0, e);
 		struct pb_tick *tick = add_tick(axis, value, e % each != 0 || e < 0);
 		if (tick && !tick->minor)
-			size_label(tick->label, e);
+			size_label(axis, tick, e);
 		for (int quarter = 1; octaves <= 8.0 && quarter < 4; quarter++)
 			(void)add_tick(axis, value * (1.0 + 0.25 * quarter), true);
 	}
@@ -121,12 +118,11 @@ void pb_axis_make(struct pb_axis *axis, enum pb_axis_kind kind, double low, doub
 		linear_ticks(axis, most);
 		return;
 	}
-	double ratio = high / low;
-	double room = ratio > 1.0 ? pow(ratio, 0.06) : 1.1;
-	if (room < 1.02)
-		room = 1.02;
-	axis->low = low / room;
-	axis->high = high * room;
+	/* In logarithms, where no ratio overflows. */
+	double bottom = log(low), top = log(high);
+	double room = top > bottom ? fmax(0.06 * (top - bottom), 0.02) : 0.1;
+	axis->low = exp(fmax(bottom - room, -700.0));
+	axis->high = exp(fmin(top + room, 700.0));
 	if (kind == PB_AXIS_BYTES) {
 		if (floor(log2(axis->high)) - ceil(log2(axis->low)) < 1.0) {
 			axis->low = exp2(floor(log2(axis->low)));
@@ -144,5 +140,5 @@ double pb_axis_place(const struct pb_axis *axis, double value)
 		return (value - axis->low) / (axis->high - axis->low);
 	if (!(value > 0.0))
 		return NAN;
-	return log(value / axis->low) / log(axis->high / axis->low);
+	return (log(value) - log(axis->low)) / (log(axis->high) - log(axis->low));
 }

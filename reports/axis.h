@@ -18,11 +18,13 @@ struct pb_tick {
 	bool minor;             /* no label */
 	char label[24];
 };
+/* Nothing to free. */
 struct pb_axis {
 	enum pb_axis_kind kind;
 	double low, high;       /* low < high; for logarithmic kinds low > 0 */
 	struct pb_tick ticks[PB_MAX_TICKS];
 	size_t n_ticks;
+	bool failed;            /* memory was out for a label */
 };
 
 /* An axis that shows low..high (finite, low <= high; positive for logarithmic kinds) with room at both ends and at most about

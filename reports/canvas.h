@@ -48,6 +48,8 @@ size_t pb_family_index(const char *name);
 struct pb_measure;
 enum pb_status pb_measure_new(struct pb_measure **out, struct pb_error *err) PB_MUST_CHECK;
 void pb_measure_free(struct pb_measure *m);
+/* PB_MEMORY when any call since pb_measure_new lacked memory: what it gave may be too short. */
+enum pb_status pb_measure_check(const struct pb_measure *m, struct pb_error *err) PB_MUST_CHECK;
 double pb_measure_width(struct pb_measure *m, double size, bool bold, const char *s);
 /* Appends s shortened to `width` pixels, with an ellipsis when something was cut. */
 void pb_measure_fit(struct pb_measure *m, double size, bool bold, double width, const char *s, struct pb_text *out);

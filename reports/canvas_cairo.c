@@ -196,7 +196,7 @@ static enum pb_status start(struct cairo_canvas *cc, double scale, struct pb_can
 	no_hinting(cc->cr);
 	enum pb_status st = check(cairo_status(cc->cr), "a figure", err);
 	if (st != PB_OK)
-		cairo_canvas_free(&cc->base);
+		pb_canvas_abort(&cc->base);
 	else
 		*out = &cc->base;
 	return st;
@@ -228,9 +228,9 @@ enum pb_status pb_canvas_pdf(struct pb_canvas **out, double width, double height
 	cc->surface = cairo_pdf_surface_create_for_stream(append, &cc->file, width * points_per_pixel, height * points_per_pixel);
 	/* Without this cairo puts in the time of day. */
 	cairo_pdf_surface_set_metadata(cc->surface, CAIRO_PDF_METADATA_CREATE_DATE, created_utc);
-	struct pb_text clean = { 0 };
-	cairo_pdf_surface_set_metadata(cc->surface, CAIRO_PDF_METADATA_TITLE, pb_canvas_clean(&clean, title, false));
-	pb_text_free(&clean);
+	cairo_pdf_surface_set_metadata(cc->surface, CAIRO_PDF_METADATA_TITLE, pb_canvas_clean(&cc->base.clean, title, false));
+	if (cc->base.clean.failed)
+		pb_canvas_fail(&cc->base, PB_MEMORY, "memory is out");
 	return start(cc, points_per_pixel, out, err);
 }
 
@@ -238,6 +238,7 @@ struct pb_measure {
 	cairo_surface_t *surface;
 	cairo_t *cr;
 	struct pb_text clean, line;
+	bool failed;
 };
 
 enum pb_status pb_measure_new(struct pb_measure **out, struct pb_error *err)
@@ -269,16 +270,38 @@ void pb_measure_free(struct pb_measure *m)
 	pb_free(m);
 }
 
+enum pb_status pb_measure_check(const struct pb_measure *m, struct pb_error *err)
+{
+	return m->failed ? pb_out_of_memory(err, "a text of a figure") : check(cairo_status(m->cr), "the measure of text", err);
+}
+
+static const char *clean_text(struct pb_measure *m, const char *s)
+{
+	const char *clean = pb_canvas_clean(&m->clean, s, false);
+	m->failed = m->failed || m->clean.failed;
+	return clean;
+}
+
+/* The width of n bytes with a tail. */
+static double part_width(struct pb_measure *m, const char *s, size_t n, const char *tail)
+{
+	pb_text_clear(&m->line);
+	pb_text_bytes(&m->line, s, n);
+	pb_text_string(&m->line, tail);
+	m->failed = m->failed || m->line.failed;
+	return advance(m->cr, pb_text_c(&m->line));
+}
+
 double pb_measure_width(struct pb_measure *m, double size, bool bold, const char *s)
 {
 	choose_font(m->cr, size, bold);
-	return advance(m->cr, pb_canvas_clean(&m->clean, s, false));
+	return advance(m->cr, clean_text(m, s));
 }
 
 void pb_measure_fit(struct pb_measure *m, double size, bool bold, double width, const char *s, struct pb_text *out)
 {
 	choose_font(m->cr, size, bold);
-	const char *clean = pb_canvas_clean(&m->clean, s, false);
+	const char *clean = clean_text(m, s);
 	/* Names are short; a hostile one is cut before it is measured letter by letter. */
 	size_t most = (size_t)(width / size * 8.0) + 8, kept = m->clean.length;
 	if (kept <= most && advance(m->cr, clean) <= width) {
@@ -289,10 +312,7 @@ void pb_measure_fit(struct pb_measure *m, double size, bool bold, double width, 
 	size_t fitting = 0;
 	while (p < end) {
 		(void)pb_utf8_next(&p, clean + kept);
-		pb_text_clear(&m->line);
-		pb_text_bytes(&m->line, clean, (size_t)(p - clean));
-		pb_text_string(&m->line, "\u2026");
-		if (advance(m->cr, pb_text_c(&m->line)) > width)
+		if (part_width(m, clean, (size_t)(p - clean), "\u2026") > width)
 			break;
 		fitting = (size_t)(p - clean);
 	}
@@ -305,14 +325,12 @@ size_t pb_measure_wrap(struct pb_measure *m, double size, double width, const ch
 	choose_font(m->cr, size, false);
 	size_t lines = 1;
 	double used = 0.0, blank = advance(m->cr, " ");
-	const char *p = pb_canvas_clean(&m->clean, s, false);
+	const char *p = clean_text(m, s);
 	while (*p) {
 		size_t n = 0;
 		while (p[n] && p[n] != ' ')
 			n++;
-		pb_text_clear(&m->line);
-		pb_text_bytes(&m->line, p, n);
-		double word = advance(m->cr, pb_text_c(&m->line));
+		double word = part_width(m, p, n, "");
 		if (used > 0.0 && used + blank + word > width) {
 			pb_text_char(out, '\n');
 			lines++;

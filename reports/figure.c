@@ -127,6 +127,12 @@ static double to_y(const struct pb_figure *f, double v)
 	return f->top + f->plot_h * (1.0 - pb_axis_place(&f->y, v * y_factor(f)));
 }
 
+/* Bits that a weight may have; other numbers are a mistake that would ruin the axis. */
+static bool has_bits(const struct pb_point *p)
+{
+	return p->bits > 0.0 && p->bits <= 1024.0;
+}
+
 /* Drawn points, in the order of points: all, or those that have effective bits. */
 static enum pb_status choose_marks(struct pb_figure *f, struct pb_error *err)
 {
@@ -136,7 +142,7 @@ static enum pb_status choose_marks(struct pb_figure *f, struct pb_error *err)
 		return PB_MEMORY;
 	for (size_t i = 0; i < front->n_points; i++) {
 		const struct pb_point *p = &front->points[i];
-		if (!isfinite(x_of(f, p)))
+		if (f->spec.by_bits && !has_bits(p))
 			continue;
 		struct pb_mark *m = &f->marks[f->n_marks++];
 		m->point = p;
@@ -150,8 +156,10 @@ static enum pb_status choose_marks(struct pb_figure *f, struct pb_error *err)
 	return f->n_marks ? PB_OK : pb_fail(err, PB_MISSING, "figure: %s: no point can be drawn", front->title);
 }
 
+/* What is beyond the bounds is drawn as an arrow: an axis of such numbers would overflow. */
 static void grow_range(double *low, double *high, double v)
 {
+	v = fmin(fmax(v, -1e150), 1e150);
 	if (v < *low)
 		*low = v;
 	if (v > *high)
@@ -168,7 +176,7 @@ static void make_axes(struct pb_figure *f)
 		grow_range(&x_low, &x_high, x_of(f, p));
 		if (is_log && !(p->value > 0.0))
 			continue;
-		grow_range(&low, &high, factor * p->value);
+		grow_range(&low, &high, is_log ? fmax(factor * p->value, 1e-150) : factor * p->value);
 		if (isfinite(p->low95) && (!is_log || p->low95 > 0.25 * p->value)) {
 			grow_range(&low, &high, factor * p->low95);
 			grow_range(&low, &high, factor * p->high95);
@@ -380,7 +388,9 @@ static enum pb_status make_references(struct pb_figure *f, struct pb_measure *m,
 			continue;
 		if (many)
 			pb_measure_fit(m, PB_LABEL_SIZE, false, 110, p->row->model, &model);
-		st = add_reference(f, p->value, false, pb_text_c(&model), err);
+		st = pb_text_check(&model, err);
+		if (st == PB_OK)
+			st = add_reference(f, p->value, false, pb_text_c(&model), err);
 		pb_text_free(&model);
 	}
 	if (st == PB_OK && isfinite(front->chance))
@@ -499,7 +509,7 @@ static enum pb_status make_outside(struct pb_figure *f, struct pb_error *err)
 	if (n)
 		pb_text_char(&t, '.');
 	if (f->n_marks < front->n_points)
-		pb_text_printf(&t, "%s%zu points without effective bits are not drawn.", n ? " " : "", front->n_points - f->n_marks);
+		pb_text_printf(&t, "%s%zu without plausible effective bits are not drawn.", n ? " " : "", front->n_points - f->n_marks);
 	f->outside = keep(f->arena, &t);
 	return allocated(f->outside, err) ? PB_OK : PB_MEMORY;
 }
@@ -592,6 +602,8 @@ static enum pb_status lay_out(struct pb_figure *f, struct pb_measure *measure, s
 	if (st != PB_OK)
 		return st;
 	make_axes(f);
+	if (f->x.failed || f->y.failed)
+		return pb_out_of_memory(err, "a figure");
 	place_marks(f);
 	st = make_steps(f, err);
 	if (st == PB_OK)
@@ -606,6 +618,8 @@ static enum pb_status lay_out(struct pb_figure *f, struct pb_measure *measure, s
 		st = make_lines(f, measure, err);
 	if (st == PB_OK)
 		st = make_texts(f, measure, err);
+	if (st == PB_OK)
+		st = pb_measure_check(measure, err);
 	f->height = f->top + f->plot_h + sizes[size].bottom + (f->n_lines > 1 ? PB_FIGURE_LINE * (double)(f->n_lines - 1) : 0.0);
 	return st;
 }

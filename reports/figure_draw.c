@@ -182,6 +182,8 @@ static void draw_labels(const struct pb_figure *f, struct pb_canvas *c)
 		const struct pb_label *l = &f->labels[i];
 		pb_text_clear(&number);
 		pb_text_printf(&number, "%u", l->number);
+		if (number.failed)
+			pb_canvas_fail(c, PB_MEMORY, "memory is out");
 		pb_canvas_label(c, l->box.x, l->box.y + 10.0, PB_LABEL_SIZE, l->number != 0, PB_INK_TEXT,
 			l->number ? pb_text_c(&number) : f->label_texts[i].text);
 	}

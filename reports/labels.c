@@ -126,6 +126,24 @@ static void place_worst_again(struct pb_label *labels, size_t n, const struct pb
 		place_one(labels, worst[k], n, g);
 }
 
+/* Makes the costliest text a number; false when none costs too much. */
+static bool make_number(struct pb_label *labels, size_t n, const struct pb_label_ground *g)
+{
+	size_t worst = n;
+	for (size_t i = 0; i < n; i++) {
+		if (labels[i].number)
+			continue;
+		labels[i].cost = cost_of(&labels[i].box, i, labels, n, g) + labels[i].leader_cost;
+		if (labels[i].cost > KEY_COST && (worst == n || labels[i].cost > labels[worst].cost))
+			worst = i;
+	}
+	if (worst == n)
+		return false;
+	labels[worst].number = 1;
+	place_one(labels, worst, n, g);
+	return true;
+}
+
 void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -134,10 +152,11 @@ void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_gr
 	}
 	for (int pass = 0; pass < 2; pass++)
 		place_worst_again(labels, n, ground);
+	/* The worst first, since a number gives room to its neighbours. */
+	while (!ground->numbers_only && make_number(labels, n, ground))
+		;
 	unsigned number = 0;
-	for (size_t i = 0; i < n && !ground->numbers_only; i++)
-		if (labels[i].cost > KEY_COST) {
+	for (size_t i = 0; i < n; i++)
+		if (labels[i].number)
 			labels[i].number = ++number;
-			place_one(labels, i, n, ground);
-		}
 }

@@ -422,6 +422,8 @@ static void put_time_section(struct page *p)
 		struct pb_text t = { 0 };
 		bool has_unit = *v->counters[i].unit && strcmp(v->counters[i].unit, v->counters[i].name) != 0 && strcmp(v->counters[i].unit, "1") != 0;
 		pb_text_printf(&t, "%s%s%s", v->counters[i].name, has_unit ? ", " : "", has_unit ? v->counters[i].unit : "");
+		if (t.failed)
+			p->out->failed = true;
 		heading(p, pb_text_c(&t), true);
 		pb_text_free(&t);
 	}

@@ -23,6 +23,14 @@ struct flow {
 	unsigned page;
 };
 
+/* A short-lived text ends here: when it could not be made whole, the pages are not. */
+static void end_text(struct flow *f, struct pb_text *t)
+{
+	if (t->failed)
+		pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
+	pb_text_free(t);
+}
+
 static void put_footer(struct flow *f)
 {
 	struct pb_text t = { 0 }, shown = { 0 };
@@ -32,10 +40,8 @@ static void put_footer(struct flow *f)
 	pb_text_clear(&t);
 	pb_text_printf(&t, "%u", f->page);
 	pb_canvas_text(f->canvas, PAGE_W - MARGIN, PAGE_H - 30.0, PB_RIGHT, 8.0, false, PB_INK_MUTED, pb_text_c(&t));
-	if (t.failed || shown.failed)
-		pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
-	pb_text_free(&t);
-	pb_text_free(&shown);
+	end_text(f, &t);
+	end_text(f, &shown);
 }
 
 static void next_page(struct flow *f)
@@ -85,7 +91,7 @@ static void put_text(struct flow *f, double x, double size, enum pb_ink ink, con
 			need(f, 1.4 * size);
 			pb_canvas_text(f->canvas, x, f->y + size, PB_LEFT, size, false, ink, pb_text_c(&shown));
 			f->y += 1.4 * size;
-			pb_text_free(&shown);
+			end_text(f, &shown);
 			p = next;
 		}
 		s = end ? end + 1 : NULL;
@@ -178,9 +184,7 @@ static void put_cell(struct flow *f, double x, double width, bool right, bool bo
 	struct pb_text shown = { 0 };
 	pb_measure_fit(f->measure, TABLE_SIZE, bold, width - 4.0, s, &shown);
 	pb_canvas_text(f->canvas, right ? x + width - 2.0 : x + 2.0, f->y + 8.0, right ? PB_RIGHT : PB_LEFT, TABLE_SIZE, bold, PB_INK_TEXT, pb_text_c(&shown));
-	if (shown.failed)
-		pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
-	pb_text_free(&shown);
+	end_text(f, &shown);
 }
 
 static void put_rule(struct flow *f)
@@ -200,9 +204,12 @@ static void put_table_head(struct flow *f, size_t first, size_t last)
 	}
 	for (size_t i = first; i < last; i++, x += value_w) {
 		struct pb_text t = { 0 };
-		pb_view_heading(f->view->columns[i], &t);
+		if (f->view->columns[i]->is_mean)
+			pb_text_string(&t, "mean acc, %"); /* as wide as its column */
+		else
+			pb_view_heading(f->view->columns[i], &t);
 		put_cell(f, x, value_w, true, true, pb_text_c(&t));
-		pb_text_free(&t);
+		end_text(f, &t);
 	}
 	f->y += TABLE_LINE;
 	put_rule(f);
@@ -236,7 +243,7 @@ static void put_table_row(struct flow *f, const struct pb_view_cell *cell, size_
 			pb_front_format(f->view->columns[i], cell->points[i]->value, cell->points[i]->stderr_value, buffer);
 		put_cell(f, x, value_w, true, cell->points[i] && cell->points[i]->on_front, cell->points[i] ? buffer : "n/a");
 	}
-	pb_text_free(&t);
+	end_text(f, &t);
 	f->y += TABLE_LINE;
 	put_rule(f);
 }
@@ -281,9 +288,9 @@ static void put_failed(struct flow *f)
 			*r->reason ? r->reason : "no reason was recorded");
 		put_text(f, MARGIN, 8.0, PB_INK_TEXT, pb_text_c(&t));
 		if (t.failed)
-			pb_canvas_fail(f->canvas, PB_MEMORY, "memory is out");
+			break;
 	}
-	pb_text_free(&t);
+	end_text(f, &t);
 }
 
 static void put_fact(struct flow *f, const char *name, const char *value)
@@ -292,7 +299,7 @@ static void put_fact(struct flow *f, const char *name, const char *value)
 	need(f, 12.0);
 	pb_measure_fit(f->measure, 8.0, false, 124.0, name, &shown);
 	pb_canvas_text(f->canvas, MARGIN, f->y + 8.0, PB_LEFT, 8.0, false, PB_INK_MUTED, pb_text_c(&shown));
-	pb_text_free(&shown);
+	end_text(f, &shown);
 	put_text(f, MARGIN + 130.0, 8.0, PB_INK_TEXT, value);
 	f->y += 2.0;
 }
@@ -319,7 +326,7 @@ static enum pb_status put_pages(struct flow *f)
 	struct pb_text title = { 0 };
 	pb_measure_fit(f->measure, 20.0, true, WIDTH, *input->title ? input->title : "report", &title);
 	pb_canvas_text(f->canvas, MARGIN, f->y + 22.0, PB_LEFT, 20.0, true, PB_INK_TEXT, pb_text_c(&title));
-	pb_text_free(&title);
+	end_text(f, &title);
 	f->y += 36.0;
 	put_text(f, MARGIN, 10.0, PB_INK_TEXT, f->view->summary);
 	if (*f->view->fronts.note)
@@ -345,6 +352,8 @@ enum pb_status pb_pdf_make(const struct pb_view *view, struct pb_measure *measur
 	if (st != PB_OK)
 		return st;
 	st = put_pages(&f);
+	if (st == PB_OK)
+		st = pb_measure_check(measure, err);
 	if (st == PB_OK)
 		return pb_canvas_finish(f.canvas, out, err);
 	pb_canvas_abort(f.canvas);

@@ -83,7 +83,7 @@ static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
 			view->columns[view->n_columns++] = f;
 	}
 	for (size_t i = 0; view->main && i < view->main->n_points; i++) {
-		view->has_bits = view->has_bits || isfinite(view->main->points[i].bits);
+		view->has_bits = view->has_bits || (view->main->points[i].bits > 0.0 && view->main->points[i].bits <= 1024.0);
 		view->has_family[pb_family_index(view->main->points[i].row->family)] = true;
 	}
 	return PB_OK;
@@ -437,7 +437,7 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 		const struct pb_row *r = &rows->rows[i];
 		struct pb_text task = { 0 };
 		pb_text_printf(&task, "%s (%s)", r->task, r->protocol);
-		ok = add_pair(view, list, &used, "model", r->model, r->model_hash) &&
+		ok = !task.failed && add_pair(view, list, &used, "model", r->model, r->model_hash) &&
 			add_pair(view, list, &used, "task", pb_text_c(&task), r->task_hash) &&
 			add_pair(view, list, &used, "rows", "made by", r->version) && add_pair(view, list, &used, "rows", "made on", r->machine);
 		pb_text_free(&task);

@@ -1,0 +1,758 @@
+/* Reports: what is on a front, that nothing of a row is markup, and that the same rows give the same bytes.
+ *
+ * The program runs itself (`test_report write DIR`) to make a report in a fresh process, also with failing memory and writes.
+ * `test_report --update-golden` renews tests/golden/figure.svg. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "core/base/csv.h"
+#include "core/base/file.h"
+#include "reports/axis.h"
+#include "reports/canvas.h"
+#include "reports/figure.h"
+#include "reports/front.h"
+#include "reports/labels.h"
+#include "reports/markup.h"
+#include "reports/report.h"
+
+#define GOLDEN "tests/golden/figure.svg"
+/* Width of "paretobench 0123456789" at 100 px in DejaVu Sans 2.37, with which the golden figure was made. */
+#define GOLDEN_WIDTH 1302.5
+
+#ifdef __SANITIZE_ADDRESS__
+/* fontconfig keeps what it read of its configuration, without a pointer that the leak checker could see. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libfontconfig";
+}
+#endif
+
+static struct pb_error err;
+
+static struct pb_row *add(struct pb_rows *rows, const char *cell, const char *task, int64_t bytes, double value)
+{
+	struct pb_row *r = pb_rows_add(rows, &err);
+	const char *name = r ? pb_rows_string(rows, cell) : NULL;
+	if (!name)
+		exit(9); /* the memory failed that a test lets fail, before the report began */
+	r->run = "night";
+	r->cell = name;
+	r->label = r->cell;
+	r->status = PB_ROW_OK;
+	r->model = "micro";
+	r->family = "k-bit";
+	r->quantizer = "rtn";
+	r->backend = "cpu";
+	r->task = task;
+	r->task_hash = "aa";
+	r->protocol = "lmeh";
+	r->metric = "acc";
+	r->higher_is_better = true;
+	r->model_bytes = bytes;
+	r->value = value;
+	r->n = 100;
+	return r;
+}
+
+static const struct pb_front *find(const struct pb_fronts *fronts, const char *task, const char *metric)
+{
+	for (size_t i = 0; i < fronts->n; i++)
+		if (strcmp(fronts->fronts[i].task, task) == 0 && strcmp(fronts->fronts[i].metric, metric) == 0)
+			return &fronts->fronts[i];
+	fail_msg("no front %s %s", task, metric);
+	return NULL;
+}
+
+static const struct pb_point *point(const struct pb_front *front, const char *cell)
+{
+	for (size_t i = 0; i < front->n_points; i++)
+		if (strcmp(front->points[i].row->cell, cell) == 0)
+			return &front->points[i];
+	fail_msg("no point %s", cell);
+	return NULL;
+}
+
+static void membership(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	add(&rows, "a", "piqa", 100, 0.5);
+	add(&rows, "a2", "piqa", 100, 0.5);             /* equal size and value: on it too */
+	add(&rows, "b", "piqa", 100, 0.5 - 1e-16);      /* equal size, lower in the last bit: not */
+	add(&rows, "c", "piqa", 150, 0.5);              /* larger, not better */
+	add(&rows, "d", "piqa", 200, 0.5 + 2e-16);      /* better in the last bit */
+	add(&rows, "e", "piqa", 200, 0.4);
+	add(&rows, "f", "piqa", 50, NAN);
+	add(&rows, "g", "piqa", 40, INFINITY);
+	add(&rows, "h", "piqa", 0, 0.9);
+	add(&rows, "i", "piqa", -5, 0.9);
+	add(&rows, "j", "piqa", PB_ABSENT, 0.9);
+	add(&rows, "k", "piqa", 10, 0.99)->status = PB_ROW_FAILED;
+	add(&rows, "l", "piqa", 10, 0.99)->status = PB_ROW_SKIPPED;
+	add(&rows, "m", "piqa", 10, 0.99)->status = PB_ROW_STALE;
+	pb_rows_sort(&rows);
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	assert_int_equal(fronts.n, 1);
+	const struct pb_front *f = find(&fronts, "piqa", "acc");
+	assert_int_equal(f->n_points, 6);
+	assert_true(point(f, "a")->on_front && point(f, "a2")->on_front && point(f, "d")->on_front);
+	assert_false(point(f, "b")->on_front || point(f, "c")->on_front || point(f, "e")->on_front);
+	assert_int_equal(f->n_no_number, 2);
+	assert_int_equal(f->n_no_size, 3);
+	assert_int_equal(f->n_failed, 2);
+	assert_int_equal(f->n_skipped, 1);
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
+static void lower_is_better(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	const struct {
+		const char *cell;
+		int64_t bytes;
+		double value;
+		bool on;
+	} points[] = { { "a", 10, 30.0, true }, { "b", 20, 40.0, false }, { "c", 30, 29.0, true }, { "d", 30, 29.5, false }, { "e", 99, 29.0, false } };
+	for (size_t i = 0; i < 5; i++) {
+		struct pb_row *r = add(&rows, points[i].cell, "wikitext", points[i].bytes, points[i].value);
+		r->metric = "ppl_token";
+		r->higher_is_better = false;
+	}
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(point(&fronts.fronts[0], points[i].cell)->on_front, points[i].on);
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
+static void separation(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	/* Standard errors 3 and 4 of a hundred: the difference has 5; 1.96 of that are 9.8. */
+	add(&rows, "a", "piqa", 10, 0.50)->stderr_value = 0.03;
+	add(&rows, "b", "piqa", 20, 0.597)->stderr_value = 0.04;
+	add(&rows, "c", "piqa", 30, 0.598 + 0.098)->stderr_value = 0.03;
+	add(&rows, "d", "piqa", 40, 0.9);
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	const struct pb_front *f = &fronts.fronts[0];
+	assert_int_equal(point(f, "a")->separated, PB_SEPARATED_UNKNOWN);
+	assert_int_equal(point(f, "b")->separated, PB_SEPARATED_NO);
+	assert_int_equal(point(f, "c")->separated, PB_SEPARATED_YES);
+	assert_int_equal(point(f, "d")->separated, PB_SEPARATED_UNKNOWN);
+	assert_true(fabs(point(f, "a")->low95 - (0.5 - 1.959963984540054 * 0.03)) < 1e-15);
+	assert_true(isnan(point(f, "d")->low95));
+	struct pb_text csv = { 0 };
+	struct pb_csv table;
+	assert_int_equal(pb_fronts_csv(&fronts, &csv, &err), PB_OK);
+	assert_int_equal(pb_csv_parse(&table, "fronts", csv.data, csv.length, &err), PB_OK);
+	assert_int_equal(table.n_rows, 5);
+	assert_string_equal(table.fields[0][9], "value");
+	assert_string_equal(table.fields[2][9], "0.59699999999999998");
+	assert_string_equal(table.fields[2][14], "false");
+	assert_string_equal(table.fields[3][14], "true");
+	assert_null(table.fields[1][14]);
+	assert_null(table.fields[4][10]);
+	pb_csv_free(&table);
+	pb_text_free(&csv);
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
+static void nothing_is_mixed(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	add(&rows, "a", "piqa", 10, 0.5);
+	add(&rows, "b", "piqa", 20, 0.6)->task_hash = "bb";
+	add(&rows, "c", "piqa", 20, 0.6)->protocol = "other";
+	add(&rows, "d", "piqa", 20, 0.6)->backend = "blas";
+	add(&rows, "e", "piqa", 20, 0.6)->metric = "acc_norm";
+	add(&rows, "a", "boolq", 10, 0.5);
+	pb_rows_sort(&rows);
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	assert_int_equal(fronts.n, 6); /* no mean */
+	for (size_t i = 0; i < fronts.n; i++) {
+		assert_int_equal(fronts.fronts[i].n_points, 1);
+		for (size_t k = 0; k < i; k++) {
+			assert_string_not_equal(fronts.fronts[i].slug, fronts.fronts[k].slug);
+			assert_string_not_equal(fronts.fronts[i].title, fronts.fronts[k].title);
+		}
+	}
+	assert_string_not_equal(fronts.note, "");
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
+static void mean_of_accuracies(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	struct pb_row *r = add(&rows, "a", "piqa", 10, 0.6);
+	r->stderr_value = 0.03;
+	r->chance = 0.5;
+	r = add(&rows, "a", "boolq", 10, 0.4);
+	r->stderr_value = 0.04;
+	r->chance = 0.25;
+	add(&rows, "b", "piqa", 20, 0.9);           /* boolq failed: no mean of one task */
+	r = add(&rows, "b", "boolq", 20, 0.9);
+	r->status = PB_ROW_FAILED;
+	add(&rows, "c", "piqa", 30, 0.7);           /* no errors: a mean without error */
+	add(&rows, "c", "boolq", 30, 0.5);
+	r = add(&rows, "d", "boolq", 30, 0.9);
+	r->status = PB_ROW_FAILED;
+	pb_rows_sort(&rows);
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	const struct pb_front *f = find(&fronts, "mean", "acc");
+	assert_true(f->is_mean && f == &fronts.fronts[0]);
+	assert_int_equal(f->n_points, 2);
+	assert_true(fabs(point(f, "a")->value - 0.5) < 1e-15);
+	assert_true(fabs(point(f, "a")->stderr_value - 0.025) < 1e-15);
+	assert_int_equal(point(f, "a")->n, 200);
+	assert_true(fabs(point(f, "c")->value - 0.6) < 1e-15 && isnan(point(f, "c")->stderr_value));
+	assert_int_equal(f->n_incomplete, 1);
+	assert_int_equal(f->n_failed, 1);
+	assert_string_equal(f->tasks, "boolq, piqa");
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
+static void bits_within_a_model(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	add(&rows, "a", "piqa", 10, 0.5)->effective_bits = 2.0;
+	add(&rows, "b", "piqa", 20, 0.4)->effective_bits = 3.0;
+	struct pb_row *r = add(&rows, "c", "piqa", 100, 0.9);
+	r->effective_bits = 1.0;
+	r->model = "large";
+	add(&rows, "d", "piqa", 20, 0.8);
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	const struct pb_front *f = &fronts.fronts[0];
+	assert_true(point(f, "a")->on_bits_front && point(f, "c")->on_bits_front);
+	assert_false(point(f, "b")->on_bits_front || point(f, "d")->on_bits_front);
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
+static const struct pb_tick *labelled(const struct pb_axis *axis, const char *label)
+{
+	for (size_t i = 0; i < axis->n_ticks; i++)
+		if (strcmp(axis->ticks[i].label, label) == 0)
+			return &axis->ticks[i];
+	return NULL;
+}
+
+static void axes(void **state)
+{
+	(void)state;
+	struct pb_axis axis;
+	pb_axis_make(&axis, PB_AXIS_BYTES, 40e6, 300e6, -INFINITY, INFINITY, 8);
+	assert_non_null(labelled(&axis, "64 MiB"));
+	assert_non_null(labelled(&axis, "256 MiB"));
+	assert_true(labelled(&axis, "64 MiB")->value == 67108864.0);
+	bool has_minor = false;
+	for (size_t i = 0; i < axis.n_ticks; i++)
+		has_minor = has_minor || (axis.ticks[i].minor && axis.ticks[i].value == 1.25 * 67108864.0);
+	assert_true(has_minor);
+	pb_axis_make(&axis, PB_AXIS_BYTES, 1, 1, -INFINITY, INFINITY, 8);
+	assert_non_null(labelled(&axis, "1 B"));
+	pb_axis_make(&axis, PB_AXIS_LINEAR, 31.3, 64.9, 0, 100, 8);
+	assert_non_null(labelled(&axis, "35"));
+	assert_non_null(labelled(&axis, "60"));
+	pb_axis_make(&axis, PB_AXIS_LINEAR, 0.5, 0.5, -INFINITY, INFINITY, 8);
+	assert_true(axis.low < 0.5 && axis.high > 0.5 && axis.n_ticks > 1);
+	pb_axis_make(&axis, PB_AXIS_LINEAR, 100, 100, 0, 100, 8);
+	assert_true(axis.low < 100 && axis.high >= 100);
+	pb_axis_make(&axis, PB_AXIS_LOG, 5, 4000, -INFINITY, INFINITY, 8);
+	assert_non_null(labelled(&axis, "10"));
+	assert_non_null(labelled(&axis, "1000"));
+	assert_true(pb_axis_place(&axis, 0.0) != pb_axis_place(&axis, 0.0));
+	pb_axis_make(&axis, PB_AXIS_LOG, 7.01, 7.02, -INFINITY, INFINITY, 8);
+	assert_true(axis.n_ticks >= 2);
+	pb_axis_make(&axis, PB_AXIS_LOG, 1e-300, 1e300, -INFINITY, INFINITY, 8);
+	assert_true(axis.n_ticks >= 2 && axis.n_ticks <= PB_MAX_TICKS);
+	pb_axis_make(&axis, PB_AXIS_BYTES, 1, 9.2e18, -INFINITY, INFINITY, 8);
+	assert_true(axis.n_ticks >= 2);
+}
+
+/* Labels are where they cost least, and one that has no place becomes a number. */
+static void labels(void **state)
+{
+	(void)state;
+	struct pb_label one = { .x = 100, .y = 100, .w = 50, .h = 13, .key_w = 14 };
+	const double marker[2] = { 100, 100 };
+	struct pb_label_ground ground = { .inside = { 0, 0, 400, 300 }, .markers = marker, .n_markers = 1, .marker_radius = 6 };
+	pb_labels_place(&one, 1, &ground);
+	assert_true(one.box.x == 108 && one.box.y == 93.5 && !one.leader && one.number == 0);
+	struct pb_label right = { .x = 380, .y = 100, .w = 50, .h = 13, .key_w = 14 };
+	const double at[2] = { 380, 100 };
+	ground.markers = at;
+	pb_labels_place(&right, 1, &ground);
+	assert_true(right.box.x + right.box.w <= 400 && right.number == 0);
+	/* Sixty labels on one point: most of them cannot be texts. */
+	struct pb_label many[60];
+	unsigned numbers = 0;
+	for (int i = 0; i < 60; i++)
+		many[i] = one;
+	ground.markers = marker;
+	pb_labels_place(many, 60, &ground);
+	for (int i = 0; i < 60; i++)
+		if (many[i].number)
+			assert_int_equal(many[i].number, ++numbers);
+	assert_true(numbers >= 40);
+}
+
+static void canvas_refuses(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		struct pb_canvas *c = NULL;
+		struct pb_text out = { 0 };
+		if (kind == 0)
+			assert_int_equal(pb_canvas_svg(&c, 100, 100, "x", false, &err), PB_OK);
+		else if (kind == 1)
+			assert_int_equal(pb_canvas_png(&c, 100, 100, 1, &err), PB_OK);
+		else
+			assert_int_equal(pb_canvas_pdf(&c, 100, 100, 1, "x", "", &err), PB_OK);
+		pb_canvas_line(c, 0, 0, NAN, 3, (struct pb_stroke){ PB_INK_AXIS, 1, PB_SOLID });
+		pb_canvas_text(c, 0, 0, PB_LEFT, 12, false, PB_INK_TEXT, "after");
+		assert_int_equal(pb_canvas_finish(c, &out, &err), PB_NUMERIC);
+		assert_int_equal(out.length, 0);
+		pb_text_free(&out);
+	}
+	struct pb_canvas *c = NULL;
+	struct pb_text out = { 0 };
+	assert_int_equal(pb_canvas_png(&c, 1e6, 1e6, 1, &err), PB_FAILED); /* over cairo's limit */
+	assert_int_equal(pb_canvas_svg(&c, NAN, 10, "x", false, &err), PB_NUMERIC);
+	assert_int_equal(pb_canvas_png(&c, 100, 100, 1, &err), PB_OK);
+	pb_canvas_text(c, 10, 10, PB_LEFT, 12, false, PB_INK_TEXT, "bad \xff\xc0 bytes \x01");
+	assert_int_equal(pb_canvas_finish(c, &out, &err), PB_OK);
+	assert_memory_equal(out.data, "\x89PNG", 4);
+	pb_text_free(&out);
+}
+
+static void escaping(void **state)
+{
+	(void)state;
+	struct pb_text t = { 0 };
+	pb_markup_escape(&t, "<a href=\"x\">&'\x01\xff</a>");
+	assert_string_equal(t.data, "&lt;a href=&quot;x&quot;&gt;&amp;&#39; \xEF\xBF\xBD&lt;/a&gt;");
+	pb_text_clear(&t);
+	pb_markdown_escape(&t, "a|b\n<i>*x*");
+	assert_string_equal(t.data, "a\\|b &lt;i\\>\\*x\\*");
+	pb_text_free(&t);
+}
+
+/* --- whole reports --- */
+
+static void sample_rows(struct pb_rows *rows)
+{
+	static const struct {
+		const char *label, *family;
+		double bits, damage;
+	} methods[] = { { "identity", "full precision", 16, 0 }, { "rtn w2", "k-bit", 2.25, 0.7 }, { "rtn w4", "k-bit", 4.25, 0.1 }, { "onebit w1", "OneBit", 1.1, 0.6 },
+		{ "squeezellm w3", "SqueezeLLM", 3.3, 0.15 }, { "gptq w3", "GPTQ", 3.25, 0.2 } };
+	static const char *const tasks[] = { "piqa", "boolq", "wikitext" };
+	pb_rows_init(rows);
+	for (int m = 0; m < 2; m++)
+		for (size_t k = 0; k < sizeof methods / sizeof *methods; k++)
+			for (int t = 0; t < 3; t++) {
+				char cell[32];
+				snprintf(cell, sizeof cell, "cell%d%zu", m, k);
+				double size = (m ? 4e6 : 1e6) * methods[k].bits, full = m ? 0.7 : 0.6;
+				struct pb_row *r = add(rows, cell, tasks[t], (int64_t)size, 0.5 + (full - 0.5) * (1 - methods[k].damage));
+				r->label = methods[k].label;
+				r->family = methods[k].family;
+				r->model = m ? "large" : "small";
+				r->model_hash = m ? "11" : "22";
+				r->effective_bits = methods[k].bits;
+				r->wbits = floor(methods[k].bits);
+				r->stderr_value = 0.01;
+				r->chance = 0.5;
+				r->quantize_seconds = 1.5;
+				r->eval_seconds = 0.25 * (t + 1);
+				r->size_convention = "packed";
+				r->counters = json_pack("{s:{s:n,s:s}, s:{s:i,s:s}}", "instructions", "value", "note", "no PMU in this VM", "page-faults", "value", 7, "unit", "1");
+				if (!r->counters)
+					exit(9);
+				if (t == 2) {
+					r->metric = "ppl_token";
+					r->higher_is_better = false;
+					r->chance = NAN;
+					r->value = k == 3 ? 1e6 : 10 * exp(methods[k].damage * 3);
+				}
+				if (m == 1 && k == 5) {
+					r->status = PB_ROW_FAILED;
+					r->reason = "gptq: out of time";
+				}
+			}
+	pb_rows_sort(rows);
+}
+
+static enum pb_status write_report(const struct pb_rows *rows, const char *folder)
+{
+	const struct pb_fact facts[] = { { "created_utc", "2026-01-31T12:34:56Z" }, { "version", "0.1.0" }, { "sweep", "name: x\nmodels:\n" } };
+	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z" };
+	char *page = NULL;
+	enum pb_status st = pb_report_write(&input, folder, &page, &err);
+	pb_free(page);
+	return st;
+}
+
+static int write_sample(const char *folder)
+{
+	struct pb_rows rows;
+	sample_rows(&rows);
+	enum pb_status st = write_report(&rows, folder);
+	pb_rows_free(&rows);
+	if (st != PB_OK)
+		printf("%s\n", err.text);
+	return st == PB_OK ? 0 : 3;
+}
+
+static char *temporary(void)
+{
+	static char folder[64];
+	snprintf(folder, sizeof folder, "/tmp/test_report_XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	return folder;
+}
+
+static void discard(const char *folder)
+{
+	char command[96];
+	snprintf(command, sizeof command, "rm -rf '%s'", folder);
+	assert_int_equal(system(command), 0);
+}
+
+static char *slurp(const char *folder, const char *name, size_t *size)
+{
+	char *path = pb_path_join(folder, name), *data = NULL;
+	size_t n = 0;
+	if (pb_file_read(path, 1u << 28, &data, &n, &err) != PB_OK)
+		fail_msg("%s", err.text);
+	pb_free(path);
+	if (size)
+		*size = n;
+	return data;
+}
+
+static void same_folders(const char *a, const char *b)
+{
+	char command[160];
+	snprintf(command, sizeof command, "diff -r '%s' '%s' >&2", a, b);
+	if (system(command) != 0)
+		fail_msg("%s and %s differ", a, b);
+}
+
+/* The exit code of this program making a sample report in a fresh process. */
+static int write_elsewhere(const char *folder, const char *environment)
+{
+	char command[256], self[128];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(command, sizeof command, "%s '%s' write '%s' > '%s.out' 2>&1", environment, self, folder, folder);
+	int status = system(command);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void same_bytes(void **state)
+{
+	(void)state;
+	char root[64], a[80], b[80], c[80];
+	snprintf(root, sizeof root, "%s", temporary());
+	snprintf(a, sizeof a, "%s/a", root);
+	snprintf(b, sizeof b, "%s/b", root);
+	snprintf(c, sizeof c, "%s/c", root);
+	assert_int_equal(write_sample(a), 0);
+	assert_int_equal(write_sample(b), 0); /* twice in one process */
+	same_folders(a, b);
+	assert_int_equal(write_elsewhere(c, "TZ=Asia/Tokyo"), 0);
+	same_folders(a, c);
+	assert_int_equal(write_sample(a), 0); /* over itself */
+	same_folders(a, c);
+	static const char *const names[] = { "report.html", "report.pdf", "report.md", "rows.csv", "fronts.csv", "figures/front.svg", "figures/front.png",
+		"figures/front.pdf", "figures/front-bits.svg", "figures/piqa-acc.svg", "figures/boolq-acc.png", "figures/wikitext-ppl-token.pdf" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		pb_free(slurp(a, names[i], NULL));
+	discard(root);
+}
+
+static void page_says(void **state)
+{
+	(void)state;
+	char *folder = temporary();
+	assert_int_equal(write_sample(folder), 0);
+	char *page = slurp(folder, "report.html", NULL);
+	static const char *const wanted[] = { "12 cells of 2 models", "11 ok, 1 failed, 0 skipped", "no PMU in this VM", "gptq: out of time", "2026-01-31T12:34:56Z",
+		"id=\"front\"", "id=\"table\"", "id=\"tasks\"", "id=\"time\"", "id=\"failed\"", "id=\"provenance\"", "href=\"fronts.csv\"", "data:text/csv",
+		"data-cell=\"cell00\"", "<title>rtn w4", "Beyond the range, drawn as arrows: onebit w1", "data-front=\"true\"", "1.5 s" };
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+		if (!strstr(page, wanted[i]))
+			fail_msg("the page does not say '%s'", wanted[i]);
+	const char *last = page;
+	for (size_t i = 5; i < 11; i++) { /* sections in order */
+		const char *at = strstr(page, wanted[i]);
+		assert_true(at > last);
+		last = at;
+	}
+	/* Nothing comes from a network. */
+	assert_null(strstr(page, "src="));
+	assert_null(strstr(page, "@import"));
+	assert_null(strstr(page, "url(http"));
+	pb_free(page);
+	discard(folder);
+}
+
+/* No text of a row is markup anywhere: an element of that name occurs only escaped. */
+static void hostile_text(void **state)
+{
+	(void)state;
+	static char longest[5001];
+	memset(longest, 'W', sizeof longest - 1);
+	static const char evil[] = "</title></script><script>alert(1)</script>\"' onload=\"x\" \xff\x01]]>&amp;|`*\n# h";
+	struct pb_rows rows;
+	pb_rows_init(&rows);
+	for (int i = 0; i < 4; i++) {
+		struct pb_row *r = add(&rows, evil, i < 2 ? evil : longest, 1000 * (i + 1), 0.5 + 0.1 * i);
+		r->run = r->model = r->label = r->quantizer = r->options = r->protocol = r->backend = r->task_hash = r->version = r->machine = r->family = r->model_hash = evil;
+		r->metric = i < 2 ? "acc" : evil;
+		r->size_convention = r->started_utc = evil;
+		if (i == 3)
+			r->model = r->label = longest;
+		r->counters = json_pack("{s:{s:i,s:s}, s:{s:n,s:s}}", "<script>c", "value", 1, "unit", "<script>", "<script>d", "value", "note", "<script>");
+	}
+	struct pb_row *failed = add(&rows, "f", evil, 10, 0.1);
+	failed->status = PB_ROW_FAILED;
+	failed->reason = evil;
+	pb_rows_sort(&rows);
+	const struct pb_fact facts[] = { { evil, evil }, { "version", evil }, { "command", evil } };
+	struct pb_report_input input = { evil, &rows, facts, 3, evil };
+	char *folder = temporary(), *path = NULL;
+	if (pb_report_write(&input, folder, &path, &err) != PB_OK)
+		fail_msg("%s", err.text);
+	pb_free(path);
+	char *page = slurp(folder, "report.html", NULL), *svg = slurp(folder, "figures/front.svg", NULL), *markdown = slurp(folder, "report.md", NULL);
+	assert_null(strstr(page, "<script>alert"));
+	assert_null(strstr(page, "\" onload"));
+	assert_null(strstr(page, "<script>c"));
+	assert_null(strstr(page, "<script>d"));
+	assert_non_null(strstr(page, "&lt;script&gt;alert(1)"));
+	assert_null(strstr(svg, "<script"));
+	assert_null(strstr(svg, "\" onload"));
+	assert_null(strstr(markdown, "<script"));
+	assert_null(strstr(markdown, "\n# h"));
+	assert_true(pb_utf8_valid(page, strlen(page)) && pb_utf8_valid(svg, strlen(svg)) && pb_utf8_valid(markdown, strlen(markdown)));
+	/* One script of our own. */
+	assert_null(strstr(strstr(page, "<script>") + 1, "<script>"));
+	pb_free(page);
+	pb_free(svg);
+	pb_free(markdown);
+	pb_rows_free(&rows);
+	discard(folder);
+}
+
+static void write_and_discard(struct pb_rows *rows, const char *wanted)
+{
+	char *folder = temporary();
+	pb_rows_sort(rows);
+	if (write_report(rows, folder) != PB_OK)
+		fail_msg("%s", err.text);
+	char *page = slurp(folder, "report.html", NULL);
+	if (!strstr(page, wanted))
+		fail_msg("the page does not say '%s'", wanted);
+	pb_free(page);
+	discard(folder);
+	pb_rows_free(rows);
+}
+
+static void sizes_of_input(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	pb_rows_init(&rows);
+	write_and_discard(&rows, "0 cells");
+	add(&rows, "a", "piqa", 1000, 0.5);
+	write_and_discard(&rows, "1 cell of 1 model");
+	for (int i = 0; i < 5; i++) {
+		struct pb_row *r = add(&rows, i % 2 ? "a" : "b", "piqa", 1000, 0.5);
+		r->status = i % 2 ? PB_ROW_FAILED : PB_ROW_SKIPPED;
+		r->reason = "because";
+	}
+	write_and_discard(&rows, "nothing to draw");
+	for (int i = 0; i < 4; i++) { /* no size, a zero and a negative one */
+		char cell[16];
+		snprintf(cell, sizeof cell, "c%d", i);
+		add(&rows, cell, "piqa", i == 0 ? 0 : i == 1 ? -1 : i == 2 ? PB_ABSENT : 4096, 0.5);
+	}
+	write_and_discard(&rows, "3 without a size");
+	for (int i = 0; i < 30; i++) { /* identical values and sizes */
+		char cell[16];
+		snprintf(cell, sizeof cell, "c%d", i);
+		struct pb_row *r = add(&rows, cell, "piqa", 4096, 0.5);
+		r->stderr_value = 0.0;
+		r->effective_bits = 4.0;
+	}
+	write_and_discard(&rows, "30 points");
+	for (int i = 0; i < 300; i++) {
+		char cell[16];
+		snprintf(cell, sizeof cell, "c%d", i);
+		struct pb_row *r = add(&rows, cell, "wikitext", 1000 + 37 * (i * 7919 % 300), 5.0 + (i * 31 % 300));
+		r->metric = "kld";
+		r->higher_is_better = false;
+		r->stderr_value = 0.5;
+	}
+	write_and_discard(&rows, "300 points");
+	for (int i = 0; i < 4; i++) { /* values that a logarithm cannot show, and extreme ones */
+		char cell[16];
+		snprintf(cell, sizeof cell, "c%d", i);
+		struct pb_row *r = add(&rows, cell, "wikitext", i == 3 ? INT64_MAX : 1000 + i, i == 0 ? 0.0 : i == 1 ? -1e-9 : i == 2 ? 1e-300 : 1e300);
+		r->metric = "kld";
+		r->higher_is_better = false;
+		r->stderr_value = i == 3 ? 1e300 : 0.1;
+		r->effective_bits = i == 3 ? 1e-300 : 1e300;
+	}
+	write_and_discard(&rows, "Beyond the range");
+	struct pb_row *r = add(&rows, "a", "piqa", 1000, 1e308); /* an accuracy that is none */
+	r->stderr_value = 1e308;
+	add(&rows, "b", "piqa", 1000, -1e308);
+	add(&rows, "c", "piqa", 2000, 0.5);
+	write_and_discard(&rows, "3 points");
+}
+
+/* Whatever fails, the report ends with a sentence and exit code 3, never with a crash. */
+static void failures(void **state)
+{
+	(void)state;
+	char root[64], good[80], folder[80], environment[64];
+	snprintf(root, sizeof root, "%s", temporary());
+	snprintf(good, sizeof good, "%s/good", root);
+	snprintf(folder, sizeof folder, "%s/a", root);
+	assert_int_equal(write_sample(good), 0);
+	unsigned refusals = 0;
+	for (unsigned n = 1; n < 1000000; n += 1 + n / 4) {
+		snprintf(environment, sizeof environment, "PB_TEST_FAIL_ALLOC=%u", n);
+		int code = write_elsewhere(folder, environment);
+		if (code == 0) { /* fewer allocations than n: nothing was left out in silence */
+			same_folders(good, folder);
+			break;
+		}
+		if (code != 3 && code != 9)
+			fail_msg("%s: exit code %d", environment, code);
+		refusals += code == 3;
+	}
+	assert_true(refusals >= 4);
+	for (unsigned n = 1; n < 1000; n += 1 + n / 5) {
+		snprintf(environment, sizeof environment, "PB_TEST_FAIL_WRITE=%u", n);
+		int code = write_elsewhere(folder, environment);
+		if (code == 0) {
+			assert_true(n > 10);
+			break;
+		}
+		assert_int_equal(code, 3);
+	}
+	discard(root);
+}
+
+/* --- a golden figure --- */
+
+static enum pb_status golden_figure(struct pb_text *out, double *font_width)
+{
+	struct pb_rows rows;
+	struct pb_fronts fronts = { .note = "" };
+	struct pb_measure *measure = NULL;
+	struct pb_figure *figure = NULL;
+	struct pb_canvas *canvas = NULL;
+	sample_rows(&rows);
+	enum pb_status st = pb_measure_new(&measure, &err);
+	if (st == PB_OK)
+		st = pb_fronts_make(&fronts, &rows, &err);
+	if (st == PB_OK) {
+		*font_width = pb_measure_width(measure, 100, false, "paretobench 0123456789");
+		const struct pb_figure_spec spec = { &fronts.fronts[0], false, PB_FIGURE_FULL, "A note." };
+		st = pb_figure_make(&figure, &spec, measure, &err);
+	}
+	if (st == PB_OK)
+		st = pb_canvas_svg(&canvas, pb_figure_width(figure), pb_figure_height(figure), pb_figure_description(figure), false, &err);
+	if (st == PB_OK) {
+		pb_figure_draw(figure, canvas);
+		st = pb_canvas_finish(canvas, out, &err);
+	}
+	pb_figure_free(figure);
+	pb_fronts_free(&fronts);
+	pb_measure_free(measure);
+	pb_rows_free(&rows);
+	return st;
+}
+
+static void golden(void **state)
+{
+	(void)state;
+	struct pb_text svg = { 0 };
+	double width = 0;
+	assert_int_equal(golden_figure(&svg, &width), PB_OK);
+	if (fabs(width - GOLDEN_WIDTH) > 0.1) {
+		print_message("the font is not DejaVu Sans 2.37\n");
+		pb_text_free(&svg);
+		skip();
+	}
+	char *wanted = slurp(".", GOLDEN, NULL);
+	if (strcmp(wanted, svg.data) != 0)
+		fail_msg("the figure is not " GOLDEN "; look at it, then renew it with test_report --update-golden");
+	pb_free(wanted);
+	pb_text_free(&svg);
+}
+
+static int update_golden(void)
+{
+	struct pb_text svg = { 0 };
+	double width = 0;
+	enum pb_status st = golden_figure(&svg, &width);
+	if (st == PB_OK)
+		st = pb_file_write(GOLDEN, svg.data, svg.length, &err);
+	pb_text_free(&svg);
+	if (st != PB_OK)
+		printf("%s\n", err.text);
+	return st == PB_OK ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "write") == 0)
+		return write_sample(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "--update-golden") == 0)
+		return update_golden();
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
+		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels),
+		cmocka_unit_test(canvas_refuses), cmocka_unit_test(escaping), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
+		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(failures), cmocka_unit_test(golden),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
