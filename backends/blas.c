@@ -19,16 +19,16 @@ static void blas_product(const float *w, uint32_t rows, uint32_t cols, const flo
 	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)rows, (blasint)cols, 1, x, (blasint)cols, w, (blasint)cols, 0, y, (blasint)y_stride);
 }
 
-/* Row i of scores has `before` + i + 1 keys; makes the rest 0, the scores exp(score - largest of the row), and sum[i] their sum. */
+/* Row i of scores has `before` + i + 1 keys: makes them exp(score - largest of the row), the rest 0, and sum[i] their sum. */
 PB_INLINE void blas_soften(float *scores, size_t stride, uint32_t n, uint32_t before, double *sum)
 {
 	for (uint32_t i = 0; i < n; i++, scores += stride) {
-		pb_half_lanes total = { 0 };
+		size_t keys = (size_t)before + i + 1, whole = (keys + PB_LANES - 1) / PB_LANES * PB_LANES;
 
-		for (size_t p = (size_t)before + i + 1; p < stride; p++)
+		for (size_t p = keys; p < whole; p++)
 			scores[p] = -INFINITY;
-		pb_exp_sum(scores, stride, pb_largest(scores, stride), scores, &total);
-		sum[i] = pb_add_lanes(&total);
+		sum[i] = pb_exp_sum(scores, whole, pb_largest(scores, whole), scores);
+		memset(scores + whole, 0, (stride - whole) * sizeof(float));
 	}
 }
 
@@ -89,7 +89,6 @@ PB_INLINE double blas_log_sum(const float *x, uint32_t n, float *largest)
 {
 	float last[PB_LANES];
 	size_t whole = n / PB_LANES * PB_LANES;
-	pb_half_lanes sum = { 0 };
 
 	for (size_t k = 0; k < PB_LANES; k++)
 		last[k] = whole + k < n ? x[whole + k] : -INFINITY;
@@ -99,9 +98,7 @@ PB_INLINE double blas_log_sum(const float *x, uint32_t n, float *largest)
 
 		*largest = top > *largest ? top : *largest;
 	}
-	pb_exp_sum(x, whole, *largest, NULL, &sum);
-	pb_exp_sum(last, PB_LANES, *largest, NULL, &sum);
-	return *largest + log(pb_add_lanes(&sum));
+	return *largest + log(pb_exp_sum(x, whole, *largest, NULL) + pb_exp_sum(last, PB_LANES, *largest, NULL));
 }
 
 #define BLAS_OPS(set, target) \

@@ -13,7 +13,6 @@
 
 typedef float pb_lanes __attribute__((vector_size(PB_LANES * sizeof(float))));
 typedef uint32_t pb_bits __attribute__((vector_size(PB_LANES * sizeof(uint32_t))));
-typedef double pb_half_lanes __attribute__((vector_size(PB_LANES / 2 * sizeof(double))));
 
 /* Vectors are passed by address: by value their place would depend on the instruction set. */
 
@@ -65,29 +64,29 @@ PB_INLINE float pb_largest(const float *x, size_t n)
 	return largest;
 }
 
-/* Adds exp(x[i] - largest) of a whole number of lanes to sum; the exponentials go to out, unless it is NULL. */
-PB_INLINE void pb_exp_sum(const float *x, size_t n, float largest, float *out, pb_half_lanes *sum)
+/* The sum of exp(x[i] - largest) over a whole number of lanes; the exponentials go to out, unless it is NULL. A lane adds
+ * up to PB_TERMS of them in f32, which is as near as they are themselves, then goes on in double. */
+#define PB_TERMS 16
+PB_INLINE double pb_exp_sum(const float *x, size_t n, float largest, float *out)
 {
-	for (size_t i = 0; i < n; i += PB_LANES) {
-		pb_lanes v;
+	double total[4] = { 0 };
 
-		pb_load(&v, x + i);
-		v -= largest;
-		pb_exp_lanes(&v);
-		if (out)
-			memcpy(out + i, &v, sizeof v);
-		*sum += __builtin_convertvector(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), pb_half_lanes);
-		*sum += __builtin_convertvector(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15), pb_half_lanes);
+	for (size_t i = 0; i < n;) {
+		size_t end = n - i < PB_TERMS * PB_LANES ? n : i + PB_TERMS * PB_LANES;
+		pb_lanes sum = { 0 }, v;
+
+		for (; i < end; i += PB_LANES) {
+			pb_load(&v, x + i);
+			v -= largest;
+			pb_exp_lanes(&v);
+			if (out)
+				memcpy(out + i, &v, sizeof v);
+			sum += v;
+		}
+		for (size_t k = 0; k < PB_LANES; k++)
+			total[k % 4] += (double)sum[k];
 	}
-}
-
-PB_INLINE double pb_add_lanes(const pb_half_lanes *sum)
-{
-	double total = 0;
-
-	for (size_t k = 0; k < PB_LANES / 2; k++)
-		total += (*sum)[k];
-	return total;
+	return total[0] + total[1] + total[2] + total[3];
 }
 
 /* v = v / (1 + exp(-v)) by way of exp(-|v|), which does not overflow. */
