@@ -290,6 +290,8 @@ enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, s
 	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, model));
 	hash = pb_hash_new();
 	if (!options || !backend_text || !cell->label || !cell->model_name || !hash) {
+		if (hash)
+			pb_hash_finish(hash, cell->key);
 		st = pb_out_of_memory(err, "the plan");
 		goto done;
 	}
