@@ -138,7 +138,7 @@ static enum pb_status finish_cell(struct runner *r, size_t index, const struct p
 	format_cell(r, index, rows, seconds, &line);
 	pb_progress_cell(&r->progress, pb_text_c(&line), failed);
 	if (failed && !r->progress.enabled)
-		pb_log(PB_LOG_WARNING, "%s", pb_text_c(&line));
+		pb_log(PB_LOG_ERROR, "cell %s", pb_text_c(&line) + strspn(pb_text_c(&line), " "));
 	pb_text_free(&line);
 	return PB_OK;
 }
