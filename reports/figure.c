@@ -10,7 +10,7 @@
 
 #define MOST_LABELS 25          /* more points than that: labels on the front only */
 #define MOST_REFERENCES 3
-#define PPL_RANGE 64.0          /* perplexities above that many times the best are arrows */
+#define PPL_RANGE 1000.0          /* perplexities above that many times the best are arrows */
 
 static const struct {
 	double width, left, right, top, plot_h, bottom;
@@ -562,19 +562,19 @@ static enum pb_status make_lines(struct pb_figure *f, struct pb_measure *m, stru
 static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
 {
 	const struct pb_front *front = f->spec.front;
-	struct pb_text title = { 0 }, y = { 0 }, d = { 0 };
+	struct pb_text whole = { 0 }, title = { 0 }, y = { 0 }, d = { 0 };
 	bool panel = f->spec.size == PB_FIGURE_PANEL;
 	const char *unit = pb_front_is_percent(front) ? ", %" : "";
 	double room = f->width - 20.0;
-	if (panel) {
-		pb_text_printf(&y, "%s%s", front->title, unit);
-	} else {
-		pb_text_printf(&y, "%s by %s", front->title, f->spec.by_bits ? "effective bits" : "model size");
-	}
-	if (front->is_mean && y.length)
-		y.data[0] = 'M';
-	pb_measure_fit(m, panel ? 13.0 : 16.0, true, room, pb_text_c(&y), &title);
-	pb_text_clear(&y);
+	if (panel)
+		pb_text_printf(&whole, "%s%s", front->title, unit);
+	else
+		pb_text_printf(&whole, "%s by %s", front->title, f->spec.by_bits ? "effective bits" : "model size");
+	if (front->is_mean && whole.length)
+		whole.data[0] = 'M';
+	pb_measure_fit(m, panel ? 13.0 : 16.0, true, room, pb_text_c(&whole), &title);
+	title.failed = title.failed || whole.failed;
+	pb_text_free(&whole);
 	const char *metric = front->is_mean ? "mean accuracy" : strncmp(front->metric, "acc", 3) == 0 && !front->metric[3] ? "accuracy" : front->metric;
 	pb_text_printf(&y, "%.60s%s (%s is better)", metric, unit, front->higher_is_better ? "higher" : "lower");
 	size_t on_front = 0;

@@ -34,10 +34,8 @@ static void end_text(struct flow *f, struct pb_text *t)
 static void put_footer(struct flow *f)
 {
 	struct pb_text t = { 0 }, shown = { 0 };
-	pb_text_printf(&t, "%s", *f->view->input->title ? f->view->input->title : "report");
-	pb_measure_fit(f->measure, 8.0, false, WIDTH - 60.0, pb_text_c(&t), &shown);
+	pb_measure_fit(f->measure, 8.0, false, WIDTH - 60.0, *f->view->input->title ? f->view->input->title : "report", &shown);
 	pb_canvas_text(f->canvas, MARGIN, PAGE_H - 30.0, PB_LEFT, 8.0, false, PB_INK_MUTED, pb_text_c(&shown));
-	pb_text_clear(&t);
 	pb_text_printf(&t, "%u", f->page);
 	pb_canvas_text(f->canvas, PAGE_W - MARGIN, PAGE_H - 30.0, PB_RIGHT, 8.0, false, PB_INK_MUTED, pb_text_c(&t));
 	end_text(f, &t);
