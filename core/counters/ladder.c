@@ -170,8 +170,12 @@ static bool accept(enum pb_counter_kind kind, bool process, const double v[2], c
 			return true;
 		return pb_because(why, PB_COUNTER_UNAVAILABLE, "proof run: %.0f faults for %d fresh pages", v[0], PROOF_PAGES);
 	case PB_KIND_MAJOR_FAULTS:
-		/* Nothing provokes one at will, so PAPI's event stays unproved; the kernel's account of the process is taken. */
-		return process || pb_because(why, PB_COUNTER_UNAVAILABLE, "no major fault can be provoked, so the event cannot be proved");
+		/* Nothing provokes one at will, so PAPI's event stays unproved; the kernel's account of the process is taken as it is. */
+		if (process) {
+			strcpy(why->note, "no major fault was provoked: the kernel's account is taken as it is");
+			return true;
+		}
+		return pb_because(why, PB_COUNTER_UNAVAILABLE, "no major fault can be provoked, so the event cannot be proved");
 	case PB_KIND_SWITCHES:
 		if (v[0] >= 1)
 			return true;
@@ -308,6 +312,8 @@ static struct pb_why main_reason(const struct pb_ladder *l, const struct pb_quan
 {
 	struct pb_why why = {0};
 
+	if (pb_quantity_is_hardware(q) && l->mode == PB_COUNTERS_OS)
+		return l->thread_why;
 	if (pb_quantity_is_hardware(q) && l->groups_why.status)
 		return l->groups_why;
 	if (!s->n_rungs && !s->process.event) {

@@ -100,7 +100,7 @@ static void format_machine(const json_t *about, struct pb_text *t)
 	pb_text_printf(t, "PB_COUNTERS     %s\n", member(about, "mode"));
 	if (*member(about, "papi_problem"))
 		pb_text_printf(t, "PAPI            n/a (%s)\n", member(about, "papi_problem"));
-	else if (papi)
+	else if (json_is_object(papi))
 		pb_text_printf(t, "PAPI            %s\n", member(papi, "version"));
 	if (*member(papi, "preset_files"))
 		pb_text_printf(t, "                warning: the meaning of presets comes from %s\n", member(papi, "preset_files"));
