@@ -45,10 +45,14 @@ struct pb_reading {
 	char note[PB_COUNTER_NOTE];         /* reason; empty when there is nothing to say */
 };
 
+/* Finds out what can be counted, unless that is known: 0.1 s without a PMU. pb_counters_begin does it too; calling it first keeps it
+ * out of a time that is being taken. PB_USAGE when PB_COUNTERS is none of auto, os, off. */
+enum pb_status pb_counters_probe(struct pb_error *err) PB_MUST_CHECK;
+
 /* A region of work. All threads of the pool (NULL: the calling thread) open and start their
  * counters; begin and end are called by the pool's owner, not from inside a task. A counter that
- * cannot be had is a reading, not an error: begin and end fail when memory is out only. Regions
- * do not nest. A region under a millisecond measures its own edges (about 30 us a thread). */
+ * cannot be had is a reading, not an error: begin fails when memory is out, or as the probe does.
+ * Regions do not nest, and are for work of more than a few milliseconds: begin and end take a quarter of one each. */
 struct pb_counters;
 enum pb_status pb_counters_begin(struct pb_counters **c, struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
 /* Stops and frees c (NULL is fine: no readings). Returns how many readings were written: always the same quantities in the same order. */

@@ -148,6 +148,13 @@ enum pb_status pb_region_begin(struct pb_counters **out, const struct pb_ladder 
 	return PB_OK;
 }
 
+enum pb_status pb_counters_probe(struct pb_error *err)
+{
+	const struct pb_ladder *l = NULL;
+
+	return pb_ladder_get(&l, err);
+}
+
 enum pb_status pb_counters_begin(struct pb_counters **c, struct pb_pool *pool, struct pb_error *err)
 {
 	const struct pb_ladder *l = NULL;

@@ -5,6 +5,7 @@
 #include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/version.h"
+#include "core/counters/counters.h"
 #include "harness/run/machine.h"
 
 /* A task with its data, opened once. */
@@ -471,6 +472,24 @@ static enum pb_status keep_metrics(struct cell_run *run, const struct pb_task_re
 	return PB_OK;
 }
 
+/* Scores with counters around it: not around reading data and making requests, which a later cell finds done. The caller
+ * drops the counters' reference; a failure has none. */
+static enum pb_status score_counted(struct cell_run *run, const struct pb_backend *backend, struct pb_session *session, struct pb_task_requests *requests, struct pb_error *why)
+{
+	struct pb_reading readings[PB_MAX_READINGS];
+	struct pb_counters *counting = NULL;
+	enum pb_status st = pb_counters_begin(&counting, run->w->pool, why);
+	unsigned n;
+
+	if (st)
+		return st;
+	st = backend->score(session, requests->requests, requests->n_requests, run_progress, run, why);
+	n = pb_counters_end(counting, readings);
+	if (!st && !(run->base.counters = pb_readings_json(readings, n)))
+		st = pb_out_of_memory(why, "counters");
+	return st;
+}
+
 /* One task of the cell; a failure of the task is a row. */
 static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task *spec, const struct pb_backend *backend, struct pb_session *session,
 	const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err)
@@ -485,6 +504,7 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 	run->base.task = spec->name;
 	run->base.protocol = spec->protocol ? spec->protocol : "";
 	run->base.task_hash = "";
+	run->base.counters = NULL;
 	if (!st) {
 		run->base.protocol = t->task->protocol;
 		run->base.task_hash = t->task->hash;
@@ -493,11 +513,15 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 	if (!st)
 		run->base.protocol = t->requests->protocol;
 	if (!st)
-		st = backend->score(session, t->requests->requests, t->requests->n_requests, run_progress, run, &why);
+		st = score_counted(run, backend, session, t->requests, &why);
 	if (!st)
 		st = pb_task_score(&scored, t->task, t->data, t->requests, &why);
 	run->base.eval_seconds = pb_clock_seconds() - begin;
 	run->base.peak_rss_bytes = pb_peak_rss_bytes();
+	if (st) {
+		json_decref(run->base.counters);
+		run->base.counters = NULL;
+	}
 	if (st == PB_INTERRUPTED)
 		return pb_fail(err, st, "%s", why.text);
 	if (st) {
@@ -511,6 +535,8 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 	if (!st)
 		st = keep_items(run->result, t->task, scored, err);
 	pb_task_result_free(scored);
+	json_decref(run->base.counters);
+	run->base.counters = NULL;
 	return st;
 }
 
@@ -585,6 +611,9 @@ enum pb_status pb_workspace_run(struct pb_workspace *w, struct pb_cell *cell, pb
 	char started[32];
 	enum pb_status st;
 
+	/* Here, so that the first cell's times do not hold it. */
+	if ((st = pb_counters_probe(err)))
+		return st;
 	memset(result, 0, sizeof(*result));
 	pb_rows_init(&result->rows);
 	result->arena = pb_arena_new();
