@@ -169,6 +169,15 @@ int32_t pb_tokenizer_lookup(const struct pb_tokenizer *t, const char *text, size
 	return -1;
 }
 
+const char *pb_piece_text(struct pb_tokenizer *t, const unsigned char *text, size_t n)
+{
+	char *copy = pb_arena_alloc(t->arena, n + 1, 1);
+
+	if (copy && n)
+		memcpy(copy, text, n);
+	return copy;
+}
+
 static bool is_ranks(const unsigned char *p, size_t n)
 {
 	size_t i = 0, digits = 0;
@@ -199,17 +208,27 @@ static const char *other_format(const unsigned char *p, size_t n)
 }
 
 /* A tokenizer.bin begins with its longest piece in four bytes, of which two are 0 as a piece is shorter than 65,536 bytes. A
- * model begins with a field of bytes, its first piece: tag, length, and then the tag of the piece's text, which is not 0. */
-static enum pb_status parse(struct pb_tokenizer *t, const char *name, const unsigned char *p, size_t size, struct pb_error *err)
+ * model begins with a field of bytes, its first piece: tag, length, and then the tag of the piece's text, which is not 0.
+ * The first byte of a model is a line feed, too, and may be followed by a length of 123, which is '{': so a model is tried
+ * before its beginning is taken for that of another kind of file. */
+static enum pb_status parse(struct pb_tokenizer *t, const char *name, const unsigned char *p, size_t size, unsigned n_vocab, struct pb_error *err)
 {
-	const char *other = other_format(p, size);
+	bool model = size >= 4 && (p[0] == 0x0A || p[0] == 0x12 || p[0] == 0x1A);
+	enum pb_status st = PB_OK;
+	const char *other;
 
+	if (size >= 4 && p[2] == 0 && p[3] == 0)
+		return pb_tokenizer_parse_llama2c(t, name, p, size, n_vocab, err);
+	if (model) {
+		st = pb_tokenizer_parse_sentencepiece(t, name, p, size, err);
+		if (st != PB_FORMAT)
+			return st;
+	}
+	other = other_format(p, size);
 	if (other)
 		return pb_fail(err, PB_UNSUPPORTED, "%s: %s; tokenizer.bin (llama2.c) and tokenizer.model (SentencePiece) are read", name, other);
-	if (size >= 4 && p[2] == 0 && p[3] == 0)
-		return pb_tokenizer_parse_llama2c(t, name, p, size, err);
-	if (size >= 4 && (p[0] == 0x0A || p[0] == 0x12 || p[0] == 0x1A))
-		return pb_tokenizer_parse_sentencepiece(t, name, p, size, err);
+	if (model)
+		return st;
 	return pb_fail(err, PB_FORMAT, "%s: neither a tokenizer.bin (llama2.c) nor a tokenizer.model (SentencePiece)", name);
 }
 
@@ -224,7 +243,7 @@ enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, c
 		return pb_out_of_memory(err, name);
 	}
 	t->arena = arena;
-	st = parse(t, name, data, size, err);
+	st = parse(t, name, data, size, n_vocab, err);
 	if (!st && n_vocab && t->n != n_vocab)
 		st = pb_fail(err, PB_FORMAT, "%s: %u pieces, the model has a vocabulary of %u", name, t->n, n_vocab);
 	if (!st)

@@ -47,9 +47,12 @@ struct pb_tokenizer {
 	char hash[PB_HASH_HEX];
 };
 
-enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, struct pb_error *err) PB_MUST_CHECK;
+/* n_vocab: of the model, 0: not known. */
+enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, unsigned n_vocab, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_tokenizer_parse_sentencepiece(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, struct pb_error *err) PB_MUST_CHECK;
 
+/* A copy of a piece's text, which may hold NUL bytes; one more stands behind it. NULL: out of memory. */
+const char *pb_piece_text(struct pb_tokenizer *t, const unsigned char *text, size_t n);
 /* Makes the table and the sorted lists. Control, unknown and byte pieces cannot come from text and are in none.
  * Of pieces with the same text the first id stays. */
 enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, struct pb_error *err) PB_MUST_CHECK;

@@ -19,21 +19,22 @@ static float float_at(const unsigned char *p)
 }
 
 /* One pass over the file; pieces NULL: only counts. */
-static enum pb_status walk(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, uint32_t longest, struct pb_error *err)
+static enum pb_status walk(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, uint32_t longest, unsigned n_vocab, struct pb_error *err)
 {
 	size_t at = 4;
 	uint32_t n = 0;
 
 	while (at < size) {
-		uint32_t length;
+		uint32_t length = size - at < 8 ? 0 : word_at(data + at + 4);
 
+		if (n_vocab && n == n_vocab && (size - at < 8 || length > size - at - 8))
+			return pb_fail(err, PB_FORMAT, "%s: %zu bytes behind the last of the %u pieces that the model's vocabulary has", name, size - at, n);
 		if (size - at < 8)
 			return pb_fail(err, PB_FORMAT, "%s: ends in the middle of piece %u", name, n);
-		length = word_at(data + at + 4);
 		if (length > size - at - 8)
-			return pb_fail(err, PB_FORMAT, "%s: piece %u says it has %u bytes, the file has %zu left", name, n, length, size - at - 8);
+			return pb_fail(err, PB_FORMAT, "%s: not a tokenizer.bin: piece %u says it has %u bytes, the file has %zu left", name, n, length, size - at - 8);
 		if (length > longest)
-			return pb_fail(err, PB_FORMAT, "%s: piece %u has %u bytes, the longest is said to have %u", name, n, length, longest);
+			return pb_fail(err, PB_FORMAT, "%s: not a tokenizer.bin: piece %u has %u bytes, the longest is said to have %u", name, n, length, longest);
 		if (n == PB_MAX_PIECES)
 			return pb_fail(err, PB_LIMIT, "%s: more than %u pieces", name, PB_MAX_PIECES);
 		if (t->pieces) {
@@ -42,7 +43,7 @@ static enum pb_status walk(struct pb_tokenizer *t, const char *name, const unsig
 			p->score = float_at(data + at);
 			p->length = length;
 			p->type = n == 0 ? PB_PIECE_UNKNOWN : n <= 2 ? PB_PIECE_CONTROL : PB_PIECE_NORMAL;
-			p->text = pb_arena_strndup(t->arena, (const char *)data + at + 8, length);
+			p->text = pb_piece_text(t, data + at + 8, length);
 			if (!p->text)
 				return pb_out_of_memory(err, name);
 			if (!isfinite(p->score))
@@ -77,14 +78,14 @@ static void find_bytes(struct pb_tokenizer *t)
 	t->byte_fallback = true;
 }
 
-enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, struct pb_error *err)
+enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *name, const unsigned char *data, size_t size, unsigned n_vocab, struct pb_error *err)
 {
 	uint32_t longest = word_at(data);
 	enum pb_status st;
 
 	if (longest == 0)
 		return pb_fail(err, PB_FORMAT, "%s: not a tokenizer.bin: the longest piece is said to have no bytes", name);
-	st = walk(t, name, data, size, longest, err);
+	st = walk(t, name, data, size, longest, n_vocab, err);
 	if (!st && t->n < 3)
 		st = pb_fail(err, PB_FORMAT, "%s: %u pieces; unknown, BOS and EOS are the least", name, t->n);
 	if (st)
@@ -92,7 +93,7 @@ enum pb_status pb_tokenizer_parse_llama2c(struct pb_tokenizer *t, const char *na
 	t->pieces = pb_arena_alloc(t->arena, t->n, sizeof(*t->pieces));
 	if (!t->pieces)
 		return pb_out_of_memory(err, name);
-	st = walk(t, name, data, size, longest, err);
+	st = walk(t, name, data, size, longest, n_vocab, err);
 	if (st)
 		return st;
 	t->format = "llama2.c";

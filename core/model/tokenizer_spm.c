@@ -94,7 +94,7 @@ static enum pb_status read_piece(struct pb_tokenizer *t, const char *name, struc
 	while (next_field(&w, &f, &bad)) {
 		if (f.number == 1 && f.type == 2) {
 			p->length = (uint32_t)(f.bytes.end - f.bytes.at);
-			p->text = pb_arena_strndup(t->arena, (const char *)f.bytes.at, p->length);
+			p->text = pb_piece_text(t, f.bytes.at, p->length);
 			if (!p->text)
 				return pb_out_of_memory(err, name);
 		} else if (f.number == 2 && f.type == 5) {
@@ -118,7 +118,7 @@ static enum pb_status read_piece(struct pb_tokenizer *t, const char *name, struc
 
 /* What the trainer's part says of the special pieces; a model without it goes by the defaults. */
 struct control {
-	bool bos_said, eos_said;
+	bool unk_said, bos_said, eos_said;
 };
 
 static enum pb_status read_trainer(struct pb_tokenizer *t, const char *name, struct wire w, struct control *control, struct pb_error *err)
@@ -148,6 +148,7 @@ static enum pb_status read_trainer(struct pb_tokenizer *t, const char *name, str
 			break;
 		case 40:
 			t->unk = (int32_t)f.value;
+			control->unk_said = true;
 			break;
 		case 41:
 			t->bos = (int32_t)f.value;
@@ -207,12 +208,13 @@ static enum pb_status read_normalizer(struct pb_tokenizer *t, const char *name, 
 	return st ? st : bad ? broken(name, "the normaliser's part", err) : PB_OK;
 }
 
-/* -1 is how a model says that it has none. One that was never said and is not there is none, too. */
+/* -1 is how a model says that it has none. One that was never said and is not there is none, too; and so is one that the
+ * model's maker turned into a user-defined piece: SentencePiece then has none to put in front. */
 static enum pb_status check_control(const struct pb_tokenizer *t, const char *name, const char *what, bool said, int32_t *id, struct pb_error *err)
 {
 	if (*id >= 0 && (uint32_t)*id < t->n && t->pieces[*id].type == PB_PIECE_CONTROL)
 		return PB_OK;
-	if (said && *id >= 0)
+	if (said && *id >= 0 && !((uint32_t)*id < t->n && t->pieces[*id].type == PB_PIECE_USER))
 		return pb_fail(err, PB_FORMAT, "%s: %s is said to be piece %d, which is no control piece", name, what, *id);
 	*id = -1;
 	return PB_OK;
@@ -235,6 +237,7 @@ static enum pb_status check_byte(struct pb_tokenizer *t, const char *name, uint3
 /* Byte pieces, range of scores, special pieces. */
 static enum pb_status check_pieces(struct pb_tokenizer *t, const char *name, const struct control *control, struct pb_error *err)
 {
+	bool unk_known = control->unk_said;
 	enum pb_status st;
 
 	for (unsigned b = 0; b < 256; b++)
@@ -247,8 +250,12 @@ static enum pb_status check_pieces(struct pb_tokenizer *t, const char *name, con
 
 		if (p->length == 0)
 			return pb_fail(err, PB_FORMAT, "%s: piece %u is empty", name, i);
+		if (p->type == PB_PIECE_UNKNOWN && !unk_known) {
+			t->unk = (int32_t)i;
+			unk_known = true;
+		}
 		if (p->type == PB_PIECE_UNKNOWN && (int32_t)i != t->unk)
-			return pb_fail(err, PB_FORMAT, "%s: piece %u is an unknown piece, and piece %d is said to be that", name, i, t->unk);
+			return pb_fail(err, PB_FORMAT, "%s: piece %u is an unknown piece, and so should only piece %d be", name, i, t->unk);
 		st = p->type == PB_PIECE_BYTE ? check_byte(t, name, i, err) : PB_OK;
 		if (st)
 			return st;
