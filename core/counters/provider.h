@@ -133,7 +133,7 @@ struct pb_ladder {
 };
 #define PB_PROOF_LOOPS 10000000
 
-/* Finds out what can be counted. groups_why: what went wrong with the group files. The providers and groups must outlive the ladder. */
+/* Finds out what can be counted. groups_why: what went wrong with the group files. The providers and groups must outlive the ladder, which is pb_free'd. */
 enum pb_status pb_ladder_probe(struct pb_ladder **out, enum pb_counter_mode mode, const struct pb_provider *thread, const struct pb_provider *process,
 	const struct pb_groups *groups, const struct pb_why *groups_why, struct pb_error *err) PB_MUST_CHECK;
 /* The ladder of this process, made by the first call. PB_USAGE when PB_COUNTERS is none of auto, os, off. */

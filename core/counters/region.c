@@ -326,6 +326,7 @@ static void read_quantity(const struct pb_counters *c, const struct thread_sums 
 			char note[PB_COUNTER_NOTE];
 
 			snprintf(note, sizeof(note), "%.60s: %.180s", step->rungs[step->chosen].event, r->note);
+			r->note[0] = '\0';
 			read_process(c, q, r);
 			if (!r->note[0])
 				strcpy(r->note, note);

@@ -611,10 +611,10 @@ enum pb_status pb_workspace_run(struct pb_workspace *w, struct pb_cell *cell, pb
 	char started[32];
 	enum pb_status st;
 
+	memset(result, 0, sizeof(*result));
 	/* Here, so that the first cell's times do not hold it. */
 	if ((st = pb_counters_probe(err)))
 		return st;
-	memset(result, 0, sizeof(*result));
 	pb_rows_init(&result->rows);
 	result->arena = pb_arena_new();
 	result->tasks = result->arena ? pb_arena_alloc(result->arena, cell->n_tasks, sizeof(*result->tasks)) : NULL;
