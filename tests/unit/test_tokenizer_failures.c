@@ -12,6 +12,7 @@
 
 #include "core/base/text.h"
 #include "core/model/tokenizer.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/tokenizer_bytes.h"
 
 enum { CLEAN = 0, REFUSED = 10, WRONG = 20 };
@@ -24,7 +25,7 @@ static int outcome(enum pb_status status, const struct pb_error *err)
 }
 
 /* A long text, so that every list grows; the ids and the text there were before must still be there after a failure. */
-static int live(const struct file_bytes *f)
+static int live(const char *path)
 {
 	static char text[3000];
 	struct pb_tokenizer *t;
@@ -34,7 +35,7 @@ static int live(const struct file_bytes *f)
 	int result;
 	for (size_t i = 0; i < sizeof text; i++)
 		text[i] = "ab c\xC3\xA9"[i % 6];
-	result = outcome(pb_tokenizer_parse(&t, "file", f->data, f->n, 0, &err), &err);
+	result = outcome(pb_tokenizer_open(&t, path, 0, &err), &err);
 	if (result != CLEAN)
 		return result;
 	result = outcome(pb_tokenizer_encode(t, "a", 1, PB_SPECIAL_BOS, &ids, &err), &err);
@@ -54,6 +55,11 @@ static int live(const struct file_bytes *f)
 
 static unsigned fail_each(const struct file_bytes *f)
 {
+	const char *path = scratch_path("tokenizer");
+	FILE *file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(f->data, 1, f->n, file), f->n);
+	assert_int_equal(fclose(file), 0);
 	for (unsigned n = 1; n < 2000; n++) {
 		int status = 0;
 		pid_t child = fork();
@@ -61,7 +67,7 @@ static unsigned fail_each(const struct file_bytes *f)
 			char number[16];
 			snprintf(number, sizeof number, "%u", n);
 			setenv("PB_TEST_FAIL_ALLOC", number, 1);
-			exit(live(f));
+			exit(live(path));
 		}
 		waitpid(child, &status, 0);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == CLEAN)
@@ -98,6 +104,7 @@ static void memory_runs_out(void **state)
 	put_bin_piece(&f, "a", 1, 0);
 	put_bin_piece(&f, " a", 2, 0);
 	assert_true(fail_each(&f) >= 6);
+	scratch_remove();
 }
 
 int main(void)
