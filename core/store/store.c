@@ -343,29 +343,68 @@ enum pb_status pb_store_status(struct pb_store *s, const char *cell, enum pb_row
 	return st;
 }
 
-enum pb_status pb_store_mark_stale(struct pb_store *s, const char *const *keys, size_t n, uint64_t *marked, struct pb_error *err)
+/* The keys as a table of the connection, for the statements after it in the same transaction. */
+static enum pb_status put_planned(struct pb_store *s, const char *const *keys, size_t n, struct pb_error *err)
 {
 	sqlite3_stmt *insert = NULL;
-	enum pb_status st;
+	enum pb_status st = store_exec(s, "CREATE TEMP TABLE IF NOT EXISTS planned (cell TEXT PRIMARY KEY); DELETE FROM planned", err);
 
-	if ((st = store_exec(s, "BEGIN IMMEDIATE; CREATE TEMP TABLE IF NOT EXISTS planned (cell TEXT PRIMARY KEY); DELETE FROM planned", err)))
-		return st;
-	st = store_prepare(s, "INSERT OR IGNORE INTO planned VALUES (?1)", &insert, err);
+	if (!st)
+		st = store_prepare(s, "INSERT OR IGNORE INTO planned VALUES (?1)", &insert, err);
 	for (size_t i = 0; !st && i < n; i++) {
 		sqlite3_bind_text(insert, 1, keys[i], -1, SQLITE_STATIC);
 		st = store_step(s, insert, err);
 	}
 	sqlite3_finalize(insert);
+	return st;
+}
+
+/* One transaction over the planned cells; *changed: what the last statement changed. */
+static enum pb_status change_planned(struct pb_store *s, const char *const *keys, size_t n, const char *before, const char *sql, uint64_t *changed, struct pb_error *err)
+{
+	enum pb_status st = store_exec(s, "BEGIN IMMEDIATE", err);
+
+	if (st)
+		return st;
+	st = put_planned(s, keys, n, err);
 	if (!st)
-		st = store_exec(s, "UPDATE cell SET status = 'stale', reason = 'not in the plan of the last run'"
-			" WHERE status <> 'stale' AND cell NOT IN (SELECT cell FROM planned)", err);
+		st = store_exec(s, before, err);
+	if (!st)
+		st = store_exec(s, sql, err);
 	if (!st) {
-		*marked = (uint64_t)sqlite3_changes(s->db);
-		st = store_exec(s, "COMMIT", err);
+		uint64_t n_changed = (uint64_t)sqlite3_changes(s->db);
+
+		if (!(st = store_exec(s, "COMMIT", err)))
+			*changed = n_changed;
 	}
 	if (st)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	return st;
+}
+
+enum pb_status pb_store_mark_stale(struct pb_store *s, const char *const *keys, size_t n, uint64_t *marked, struct pb_error *err)
+{
+	static const char forget[] =
+		"CREATE TEMP TABLE IF NOT EXISTS useless (cell TEXT PRIMARY KEY); DELETE FROM useless;"
+		"INSERT INTO useless SELECT cell FROM cell WHERE cell NOT IN (SELECT cell FROM planned)"
+		" AND NOT EXISTS (SELECT 1 FROM row WHERE row.cell = cell.cell AND json_extract(row.data, '$.status') = 'ok');"
+		"DELETE FROM item WHERE cell IN (SELECT cell FROM useless);"
+		"DELETE FROM row WHERE cell IN (SELECT cell FROM useless);"
+		"DELETE FROM cell WHERE cell IN (SELECT cell FROM useless)";
+
+	return change_planned(s, keys, n, forget, "UPDATE cell SET status = 'stale', reason = 'not in the plan of the last run'"
+		" WHERE status <> 'stale' AND cell NOT IN (SELECT cell FROM planned)", marked, err);
+}
+
+enum pb_status pb_store_revive(struct pb_store *s, const char *const *keys, size_t n, uint64_t *revived, struct pb_error *err)
+{
+	/* As in deciding_row. */
+	return change_planned(s, keys, n, "", "UPDATE cell SET"
+		" status = coalesce((SELECT json_extract(data, '$.status') FROM row WHERE row.cell = cell.cell"
+		" AND json_extract(data, '$.status') <> 'ok' ORDER BY number LIMIT 1), 'ok'),"
+		" reason = coalesce((SELECT json_extract(data, '$.reason') FROM row WHERE row.cell = cell.cell"
+		" AND json_extract(data, '$.status') <> 'ok' ORDER BY number LIMIT 1), '')"
+		" WHERE status = 'stale' AND cell IN (SELECT cell FROM planned)", revived, err);
 }
 
 static enum pb_status add_row(struct pb_store *s, struct pb_rows *rows, sqlite3_stmt *stmt, struct pb_error *err)

@@ -36,8 +36,10 @@ enum pb_status pb_store_put(struct pb_store *store, const char *cell, uint64_t o
 	const struct pb_stored_task *tasks, size_t n_tasks, struct pb_error *err) PB_MUST_CHECK;
 /* Status of a cell: PB_ROW_RUNNING when nothing is known of it. */
 enum pb_status pb_store_status(struct pb_store *store, const char *cell, enum pb_row_status *status, struct pb_error *err) PB_MUST_CHECK;
-/* Cells of the record that are not in `keys` (sorted) become stale. */
+/* Cells of the record that are not in `keys` become stale; those of them that have no number are forgotten. */
 enum pb_status pb_store_mark_stale(struct pb_store *store, const char *const *keys, size_t n, uint64_t *marked, struct pb_error *err) PB_MUST_CHECK;
+/* Stale cells that are in `keys` are again what their rows say: a key stands for all that can change the numbers. */
+enum pb_status pb_store_revive(struct pb_store *store, const char *const *keys, size_t n, uint64_t *revived, struct pb_error *err) PB_MUST_CHECK;
 
 /* Appends all rows, in the one order of exports. */
 enum pb_status pb_store_rows(struct pb_store *store, struct pb_rows *rows, struct pb_error *err) PB_MUST_CHECK;

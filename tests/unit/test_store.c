@@ -164,6 +164,53 @@ static void test_stale_rows_lose_their_numbers(void **state)
 	pb_rows_free(&back);
 }
 
+static void test_stale_cells_come_back(void **state)
+{
+	struct pb_store *store = open_store(true);
+	struct pb_rows rows, back;
+	const char *both[] = { "s1", "s2" };
+	uint64_t changed = 0;
+	enum pb_row_status status;
+
+	(void)state;
+	pb_rows_init(&rows);
+	pb_rows_init(&back);
+	add(&rows, "s1", "piqa", "acc", 0.5);
+	add(&rows, "s2", "piqa", "acc", 0.75);
+	add(&rows, "s2", "boolq", "acc", 0.25);
+	add(&rows, "s3", "piqa", "acc", 0.25);
+	rows.rows[2].status = PB_ROW_FAILED;
+	rows.rows[2].reason = pb_rows_string(&rows, "killed");
+	rows.rows[3].status = PB_ROW_FAILED;
+	assert_int_equal(pb_store_put(store, "s1", 0, &rows.rows[0], 1, NULL, 0, NULL), PB_OK);
+	assert_int_equal(pb_store_put(store, "s2", 1, &rows.rows[1], 2, NULL, 0, NULL), PB_OK);
+	assert_int_equal(pb_store_put(store, "s3", 2, &rows.rows[3], 1, NULL, 0, NULL), PB_OK);
+	assert_int_equal(pb_store_mark_stale(store, NULL, 0, &changed, NULL), PB_OK);
+	/* s3 has no number: nothing of it is worth keeping. */
+	assert_int_equal(pb_store_status(store, "s3", &status, NULL), PB_OK);
+	assert_int_equal(status, PB_ROW_RUNNING);
+	assert_int_equal(pb_store_status(store, "s1", &status, NULL), PB_OK);
+	assert_int_equal(status, PB_ROW_STALE);
+	assert_int_equal(pb_store_revive(store, both, 2, &changed, NULL), PB_OK);
+	assert_int_equal(changed, 2);
+	assert_int_equal(pb_store_revive(store, both, 2, &changed, NULL), PB_OK);
+	assert_int_equal(changed, 0);
+	assert_int_equal(pb_store_status(store, "s1", &status, NULL), PB_OK);
+	assert_int_equal(status, PB_ROW_OK);
+	assert_int_equal(pb_store_status(store, "s2", &status, NULL), PB_OK);
+	assert_int_equal(status, PB_ROW_FAILED);
+	assert_int_equal(pb_store_rows(store, &back, NULL), PB_OK);
+	for (size_t i = 0; i < back.n; i++) {
+		if (strcmp(back.rows[i].cell, "s1") == 0)
+			assert_true(back.rows[i].value == 0.5);
+		if (strcmp(back.rows[i].cell, "s2") == 0 && back.rows[i].status != PB_ROW_OK)
+			assert_string_equal(back.rows[i].reason, "killed");
+	}
+	pb_store_close(store);
+	pb_rows_free(&rows);
+	pb_rows_free(&back);
+}
+
 static void test_one_writer(void **state)
 {
 	struct pb_store *store = open_store(true), *second = NULL;
@@ -216,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_a_cell_is_replaced_whole, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_stale_rows_lose_their_numbers, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_stale_cells_come_back, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_one_writer, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_files_that_are_no_record, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_facts, make_folder, drop_folder),
