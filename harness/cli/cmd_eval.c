@@ -1,7 +1,7 @@
 /* paretobench eval: one cell, in this process, without a record. */
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "core/base/log.h"
 #include "harness/cli/cli.h"
 #include "harness/cli/records.h"
 
@@ -36,6 +36,9 @@ static enum pb_status add_tasks(struct eval_state *s, struct pb_cli *cli, const 
 		s->tasks[s->n_tasks].name = pb_arena_strndup(cli->arena, p, n);
 		if (!s->tasks[s->n_tasks].name)
 			return pb_out_of_memory(err, "the command line");
+		for (size_t i = 0; i < s->n_tasks; i++)
+			if (strcmp(s->tasks[i].name, s->tasks[s->n_tasks].name) == 0)
+				return pb_fail(err, PB_USAGE, "--task: '%s' is there twice", s->tasks[i].name);
 		s->n_tasks++;
 		p += n + (p[n] == ',');
 	}
@@ -82,7 +85,7 @@ static void tell_failures(const struct pb_rows *rows, int *code)
 {
 	for (size_t i = 0; i < rows->n; i++)
 		if (rows->rows[i].status != PB_ROW_OK) {
-			fprintf(stderr, "paretobench: %s: %s: %s\n", rows->rows[i].task, pb_row_status_name(rows->rows[i].status), rows->rows[i].reason);
+			pb_log(PB_LOG_ERROR, "%s: %s: %s", rows->rows[i].task, pb_row_status_name(rows->rows[i].status), rows->rows[i].reason);
 			if (rows->rows[i].status == PB_ROW_FAILED)
 				*code = 1;
 		}

@@ -141,10 +141,14 @@ static enum pb_status help_name(struct pb_cli *cli, const char *name, struct pb_
 	if ((q = pb_quantizer_find(plain, &why)))
 		return help_quantizer(q, option, t, err);
 	if ((b = pb_backend_find(plain, NULL))) {
-		pb_text_printf(t, "%s: %s (backend)\n\n%s\n", b->name, b->title, b->help);
+		size_t before;
+
+		if (!option)
+			pb_text_printf(t, "%s: %s (backend)\n\n%s\n", b->name, b->title, b->help);
+		before = t->length;
 		if (b->options)
 			pb_options_help(b->options, option, t);
-		return PB_OK;
+		return option && t->length == before ? pb_fail(err, PB_USAGE, "help: %s has no option '%s'", b->name, option) : PB_OK;
 	}
 	for (size_t i = 0; i < pb_n_protocols; i++)
 		if (strcmp(pb_protocols[i].id, name) == 0) {

@@ -111,9 +111,6 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 	st = pb_quantizer_use_parse(&use, s->quantizer, err);
 	if (!st)
 		st = pb_cli_model(cli, cli->args[0], s->tokenizer, &spec, err);
-	/* The folder first: hours of work must not end in "cannot write". */
-	if (!st)
-		st = pb_folder_make(s->folder, err);
 	if (!st)
 		st = pb_model_open(&model, spec.path, err);
 	if (!st)
@@ -122,6 +119,9 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 		st = pb_cli_pool(cli, &pool, err);
 	if (!st && model->quantization)
 		st = pb_fail(err, PB_UNSUPPORTED, "%s: is quantized already", spec.path);
+	/* The folder before the work: hours of it must not end in "cannot write". */
+	if (!st)
+		st = pb_folder_make(s->folder, err);
 	if (!st)
 		st = pb_quantize_model(model, &use, (int64_t)s->seed, pool, err);
 	if (!st)

@@ -64,15 +64,21 @@ static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, stru
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct pb_planned_cell *c = &plan->cells[i];
 
+		size_t line = t.length;
+
 		if (c->problem) {
-			pb_text_printf(&t, "%4zu  %-32s %-16s %-10s cannot run: %s\n", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, c->why);
+			pb_text_printf(&t, "%4zu  %-32s %-16s %-10s cannot run: %s", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, c->why);
+			pb_progress_one_line(&t, line);
+			pb_text_char(&t, '\n');
 			continue;
 		}
 		pb_format_size(weight, (double)c->cell.weight_bytes);
 		pb_format_size(model, (double)c->cell.model_bytes);
 		bits = c->cell.cost / GUESSED_RATE;
 		pb_format_duration(duration, bits);
-		pb_text_printf(&t, "%4zu  %-32s %-16s %-10s %11s %11s %6s  %.12s\n", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, weight, model, duration, c->cell.key);
+		pb_text_printf(&t, "%4zu  %-32s %-16s %-10s %11s %11s %6s  %.12s", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, weight, model, duration, c->cell.key);
+		pb_progress_one_line(&t, line);
+		pb_text_char(&t, '\n');
 		cost += c->cell.cost;
 	}
 	pb_format_duration(duration, cost / GUESSED_RATE / jobs);
@@ -82,19 +88,19 @@ static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, stru
 	return st;
 }
 
-static void print_summary(const struct pb_cli *cli, const struct pb_run_summary *s, const char *sweep, const char *folder)
+static void print_summary(const struct pb_cli *cli, const struct pb_run_summary *s, const char *folder)
 {
 	char duration[32];
 
 	if (cli->quiet && !s->interrupted)
 		return;
 	pb_format_duration(duration, s->seconds);
-	fprintf(stderr, "done      %zu cells%s\n", s->ok + s->kept, s->kept ? "" : "");
+	fprintf(stderr, "done      %zu cells\n", s->ok + s->kept);
 	if (s->kept)
 		fprintf(stderr, "          %zu of them from an earlier run\n", s->kept);
 	fprintf(stderr, "failed    %zu\nskipped   %zu\ntime      %s\nrecord    %s/results.db\n", s->failed, s->skipped, duration, folder);
 	if (s->interrupted)
-		fprintf(stderr, "interrupted; what is finished is saved. To go on:\n  paretobench run %s -o %s\n", sweep, folder);
+		fprintf(stderr, "interrupted; what is finished is saved. To go on:\n  %s\n", cli->program);
 	else
 		fprintf(stderr, "report:   paretobench report %s\n", folder);
 }
@@ -123,7 +129,8 @@ static enum pb_status run_sweep(struct run_state *s, struct pb_cli *cli, const s
 	} else if (!st) {
 		st = pb_run_plan(sweep, &plan, &options, &summary, err);
 		if (!st) {
-			print_summary(cli, &summary, cli->args[0], options.folder);
+			print_summary(cli, &summary, options.folder);
+			pb_run_tell_problems(&plan);
 			*code = summary.interrupted ? 130 : summary.failed ? 1 : 0;
 		}
 	}

@@ -1,4 +1,5 @@
 /* paretobench tokenize: text to ids and back. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,11 @@ static enum pb_status convert(const struct tokenize_state *s, const struct pb_to
 	return st;
 }
 
+static enum pb_status check_stdin(struct pb_error *err)
+{
+	return ferror(stdin) ? pb_fail(err, PB_IO, "stdin: cannot read: %s", strerror(errno)) : PB_OK;
+}
+
 static enum pb_status convert_stdin(const struct tokenize_state *s, const struct pb_tokenizer *t, struct pb_error *err)
 {
 	struct pb_text whole = {0};
@@ -105,6 +111,8 @@ static enum pb_status convert_stdin(const struct tokenize_state *s, const struct
 			pb_text_bytes(&whole, buffer, got);
 		st = pb_text_check(&whole, err);
 		if (!st)
+			st = check_stdin(err);
+		if (!st)
 			st = convert(s, t, pb_text_c(&whole), whole.length, err);
 		pb_text_free(&whole);
 		return st;
@@ -112,7 +120,7 @@ static enum pb_status convert_stdin(const struct tokenize_state *s, const struct
 	while (!st && (n = getline(&line, &capacity, stdin)) >= 0)
 		st = convert(s, t, line, (size_t)n - (n > 0 && line[n - 1] == '\n'), err);
 	free(line);
-	return st;
+	return st ? st : check_stdin(err);
 }
 
 /* MODEL is a tokenizer file or a model. */

@@ -1,8 +1,10 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <getopt.h>
+#include <unistd.h>
 #include "backends/backend.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
@@ -175,7 +177,9 @@ static enum pb_status parse_flags(const struct pb_command *c, void *state, struc
 	options[n] = (struct option){ 0 };
 	opterr = 0;
 	while (!st && (got = getopt_long(argc, argv, letters, options, &index)) != -1) {
-		const char *typed = argv[optind - 1];
+		/* What a message names: a letter may stand in a cluster, its word is not behind us yet. */
+		const char letter[] = { '-', (char)optopt, '\0' };
+		const char *typed = (got == '?' || got == ':') && optopt > 0 && optopt < 256 ? letter : argv[optind - 1];
 		size_t i = n;
 
 		if (got >= 1000)
@@ -185,12 +189,16 @@ static enum pb_status parse_flags(const struct pb_command *c, void *state, struc
 				i = k;
 		if (got == ':')
 			return pb_fail(err, PB_USAGE, "%s: %s needs a value", c->name, typed);
+		if (got == '?' && optopt >= 1000)
+			return pb_fail(err, PB_USAGE, "%s: --%s takes no value", c->name, names[optopt - 1000]);
 		if (got == '?' || i == n) {
 			const char *near = strncmp(typed, "--", 2) == 0 ? pb_nearest(typed + 2, names, n) : NULL;
 
 			return near ? pb_fail(err, PB_USAGE, "%s: unknown option %s; did you mean --%s?", c->name, typed, near)
 				: pb_fail(err, PB_USAGE, "%s: unknown option %s\nsee 'paretobench %s --help'", c->name, typed, c->name);
 		}
+		if (all[i]->argument && !optarg[0] && (strncmp(all[i]->argument, "DIR", 3) == 0 || strncmp(all[i]->argument, "FILE", 4) == 0))
+			return pb_fail(err, PB_USAGE, "%s: --%s: an empty name", c->name, all[i]->name);
 		st = i < n_shared ? set_shared(cli, all[i]->name, optarg, help, err) : c->set(state, cli, all[i]->name, optarg, err);
 	}
 	cli->args = (const char **)argv + optind;
@@ -236,7 +244,8 @@ static enum pb_status run_command(const struct pb_command *c, struct pb_cli *cli
 	}
 	pb_log_setup(cli->quiet ? -1 : cli->verbosity);
 	if (cli->n_args < c->least || cli->n_args > c->most)
-		return pb_fail(err, PB_USAGE, "%s: %s\nusage: paretobench %s %s", c->name, cli->n_args < c->least ? "too few arguments" : "too many arguments", c->name, c->arguments);
+		return pb_fail(err, PB_USAGE, "%s: %s\nusage: paretobench %s%s%s", c->name, cli->n_args < c->least ? "too few arguments" : "too many arguments", c->name,
+			c->arguments[0] ? " " : "", c->arguments);
 	st = add_environment_folders(cli, err);
 	for (size_t i = 0; !st && i < cli->n_plugins; i++)
 		st = pb_quantizer_load(cli->plugins[i], err);
@@ -270,13 +279,46 @@ static const struct pb_command *find_command(const char *name, struct pb_error *
 	return NULL;
 }
 
+/* As a shell reads it. */
+static void append_word(struct pb_text *t, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
+
+	if (word[0] && word[strspn(word, plain)] == '\0') {
+		pb_text_string(t, word);
+		return;
+	}
+	pb_text_char(t, '\'');
+	for (; *word; word++)
+		if (*word == '\'')
+			pb_text_string(t, "'\\''");
+		else
+			pb_text_char(t, *word);
+	pb_text_char(t, '\'');
+}
+
 static const char *command_line(struct pb_arena *arena, int argc, char **argv)
 {
-	const char *line = "paretobench";
+	struct pb_text line = {0};
+	const char *copy;
 
-	for (int i = 1; line && i < argc; i++)
-		line = pb_arena_printf(arena, "%s %s", line, argv[i]);
-	return line;
+	pb_text_string(&line, "paretobench");
+	for (int i = 1; i < argc; i++) {
+		pb_text_char(&line, ' ');
+		append_word(&line, argv[i]);
+	}
+	copy = line.failed ? NULL : pb_arena_strdup(arena, pb_text_c(&line));
+	pb_text_free(&line);
+	return copy;
+}
+
+/* A caller may have closed them; the next file opened must not become stdout. They stay as good as closed: stdin
+ * cannot be read, stdout and stderr cannot be written. */
+static void keep_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			_exit(1);
 }
 
 int main(int argc, char **argv)
@@ -287,6 +329,7 @@ int main(int argc, char **argv)
 	enum pb_status st = PB_OK;
 	int code = 0;
 
+	keep_standard_descriptors();
 	/* A file that grows over its limit is a failed write with a message, not the end of the program. */
 	signal(SIGXFSZ, SIG_IGN);
 	pb_log_setup(0);

@@ -1,10 +1,29 @@
 #include "harness/cli/records.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include "core/base/memory.h"
+
+/* A run that is named twice would count twice in every table and figure. */
+static enum pb_status check_different(const char *const *folders, size_t n, struct pb_error *err)
+{
+	struct stat *seen = pb_alloc_zero(n, sizeof(*seen));
+	enum pb_status st = seen ? PB_OK : pb_out_of_memory(err, "the list of runs");
+
+	for (size_t i = 0; !st && i < n; i++) {
+		if (stat(folders[i], &seen[i]) != 0)
+			continue;
+		for (size_t k = 0; !st && k < i; k++)
+			if (seen[k].st_ino == seen[i].st_ino && seen[k].st_dev == seen[i].st_dev)
+				st = pb_fail(err, PB_USAGE, "%s: the same run is given twice", folders[i]);
+	}
+	pb_free(seen);
+	return st;
+}
 
 enum pb_status pb_records_read(const char *const *folders, size_t n, struct pb_rows *rows, struct pb_error *err)
 {
-	enum pb_status st = PB_OK;
+	enum pb_status st = check_different(folders, n, err);
 
 	for (size_t i = 0; !st && i < n; i++) {
 		struct pb_store *store = NULL;

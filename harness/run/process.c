@@ -54,6 +54,8 @@ static void become_worker(const char **argv, int in, int out, int err, uint64_t 
 
 		setrlimit(RLIMIT_DATA, &limit);
 	}
+	/* The terminal's Ctrl-C is for the runner, from the first moment on. */
+	signal(SIGINT, SIG_IGN);
 	/* The library would start threads of its own and take a buffer for each, which no cell uses. */
 	setenv("OPENBLAS_NUM_THREADS", "1", 1);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });

@@ -51,6 +51,16 @@ void pb_progress_clear(struct pb_progress *p)
 	painted = NULL;
 }
 
+void pb_progress_one_line(struct pb_text *t, size_t from)
+{
+	for (size_t i = from; i < t->length; i++) {
+		unsigned char c = (unsigned char)t->data[i];
+
+		if (c < 0x20 || c == 0x7F)
+			t->data[i] = ' ';
+	}
+}
+
 void pb_progress_cell(struct pb_progress *p, const char *line, bool bad)
 {
 	if (!p->enabled)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "core/base/text.h"
 
 enum pb_when { PB_AUTO, PB_ALWAYS, PB_NEVER };
 
@@ -24,6 +25,8 @@ void pb_progress_cell(struct pb_progress *p, const char *line, bool bad);
 /* The status line; `what` is "label | model | stage 61%". */
 void pb_progress_status(struct pb_progress *p, const char *what);
 void pb_progress_clear(struct pb_progress *p);
+/* Makes one line of the text from byte `from` on: names and reasons may hold anything, control characters become blanks. */
+void pb_progress_one_line(struct pb_text *t, size_t from);
 /* Seconds that the rest will take, from the cost of the remaining cells; negative: not known yet. */
 double pb_progress_eta(const struct pb_progress *p);
 

@@ -105,6 +105,32 @@ static void format_cell(const struct runner *r, size_t index, const struct pb_ro
 	}
 	pb_format_duration(duration, seconds);
 	pb_text_printf(t, "  %s  %s", size[0] ? size : "-", duration);
+	pb_progress_one_line(t, 0);
+}
+
+/* A problem of several cells is told once, at the end, and not for each of them. */
+static size_t sharing(const struct pb_plan *plan, size_t index)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; plan->cells[index].problem && i < plan->n; i++)
+		if (plan->cells[i].problem == plan->cells[index].problem && strcmp(plan->cells[i].why, plan->cells[index].why) == 0)
+			n++;
+	return n;
+}
+
+void pb_run_tell_problems(const struct pb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct pb_planned_cell *c = &plan->cells[i];
+		size_t n = sharing(plan, i);
+		bool told = false;
+
+		for (size_t k = 0; n > 1 && !told && k < i; k++)
+			told = plan->cells[k].problem == c->problem && strcmp(plan->cells[k].why, c->why) == 0;
+		if (n > 1 && !told)
+			pb_log(PB_LOG_ERROR, "%zu of %zu cells %s: %s", n, plan->n, c->problem == PB_UNSUPPORTED ? "are skipped" : "cannot run", c->why);
+	}
 }
 
 /* Keeps the rows of a cell that has come to an end, one way or the other. */
@@ -135,6 +161,8 @@ static enum pb_status finish_cell(struct runner *r, size_t index, const struct p
 		r->progress.cost_measured += c->cost;
 		r->progress.seconds_measured += seconds;
 	}
+	if (sharing(r->plan, index) > 1)
+		return PB_OK;
 	format_cell(r, index, rows, seconds, &line);
 	pb_progress_cell(&r->progress, pb_text_c(&line), failed);
 	if (failed && !r->progress.enabled)
@@ -194,7 +222,8 @@ static enum pb_status lose_worker(struct runner *r, struct slot *s, const char *
 		pb_text_printf(&reason, "; its memory limit is %s, it was last seen with %s", limit, seen);
 	}
 	s->cell = NO_CELL;
-	if (cell != NO_CELL)
+	/* What stopped the run stopped its workers too: that is no failure of the cell. */
+	if (cell != NO_CELL && (why || !interrupts))
 		st = finish_badly(r, cell, PB_ROW_FAILED, pb_text_c(&reason), pb_clock_seconds() - s->started, err);
 	pb_text_free(&reason);
 	return st;
@@ -326,7 +355,9 @@ static enum pb_status sort_out(struct runner *r, double *cost, struct pb_error *
 
 		st = pb_store_status(r->store, plan->cells[i].cell.key, &status, err);
 		r->pending[i] = !(status == PB_ROW_OK || status == PB_ROW_SKIPPED) || plan->cells[i].problem;
-		if (!r->pending[i])
+		if (!r->pending[i] && status == PB_ROW_SKIPPED)
+			r->summary->skipped++;
+		else if (!r->pending[i])
 			r->summary->kept++;
 		else if (!plan->cells[i].problem)
 			*cost += plan->cells[i].cell.cost;
@@ -346,18 +377,23 @@ static enum pb_status tell_problems(struct runner *r, struct pb_error *err)
 	return st;
 }
 
-static enum pb_status mark_stale(struct runner *r, struct pb_error *err)
+/* Of the record as it is: cells that the plan no longer has, and cells that it has again. */
+static enum pb_status compare_record(struct runner *r, struct pb_error *err)
 {
 	const char **keys = pb_alloc(r->plan->n, sizeof(*keys));
-	uint64_t marked = 0;
+	uint64_t marked = 0, revived = 0;
 	enum pb_status st;
 
 	if (!keys)
 		return pb_out_of_memory(err, "the plan");
 	for (size_t i = 0; i < r->plan->n; i++)
 		keys[i] = r->plan->cells[i].cell.key;
-	st = pb_store_mark_stale(r->store, keys, r->plan->n, &marked, err);
+	st = pb_store_revive(r->store, keys, r->plan->n, &revived, err);
+	if (!st && !r->options->partial)
+		st = pb_store_mark_stale(r->store, keys, r->plan->n, &marked, err);
 	pb_free(keys);
+	if (!st && revived)
+		pb_log(PB_LOG_INFO, "%s: %llu stale cells are in this plan again", r->options->folder, (unsigned long long)revived);
 	if (!st && marked)
 		pb_log(PB_LOG_WARNING, "%s: %llu earlier cells are not in this plan and are marked stale", r->options->folder, (unsigned long long)marked);
 	return st;
@@ -369,7 +405,7 @@ static enum pb_status run_all(struct runner *r, struct pb_error *err)
 	size_t busy = 1;
 	enum pb_status st = sort_out(r, &cost, err);
 
-	pb_progress_begin(&r->progress, r->plan->n, r->summary->kept, cost, r->options->jobs, r->options->quiet ? PB_NEVER : r->options->progress, r->options->colour);
+	pb_progress_begin(&r->progress, r->plan->n, r->summary->kept + r->summary->skipped, cost, r->options->jobs, r->options->quiet ? PB_NEVER : r->options->progress, r->options->colour);
 	if (!st)
 		st = tell_problems(r, err);
 	while (!st && busy && !interrupts)
@@ -383,7 +419,7 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	struct pb_run_summary *summary, struct pb_error *err)
 {
 	struct runner r = { .sweep = sweep, .plan = plan, .options = options, .summary = summary };
-	struct sigaction action = { .sa_handler = on_interrupt }, old_int, old_term;
+	struct sigaction action = { .sa_handler = on_interrupt }, old_int, old_term, old_hup;
 	double begin = pb_clock_seconds();
 	enum pb_status st;
 
@@ -399,16 +435,20 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGINT, &action, &old_int);
 	sigaction(SIGTERM, &action, &old_term);
+	/* The terminal is gone: stop as for Ctrl-C, unless nohup says to go on. */
+	if (sigaction(SIGHUP, NULL, &old_hup) == 0 && old_hup.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
 	if (!st)
 		st = write_facts(&r, err);
-	if (!st && !options->partial)
-		st = mark_stale(&r, err);
+	if (!st)
+		st = compare_record(&r, err);
 	if (!st)
 		st = run_all(&r, err);
 	for (unsigned i = 0; r.slots && i < options->jobs; i++)
 		pb_process_end(&r.slots[i].process, NULL);
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGTERM, &old_term, NULL);
+	sigaction(SIGHUP, &old_hup, NULL);
 	summary->interrupted = interrupts > 0;
 	summary->seconds = pb_clock_seconds() - begin;
 	pb_store_close(r.store);

@@ -26,5 +26,7 @@ struct pb_run_summary {
 /* Runs the cells that the record does not have yet. PB_OK also when cells failed: see the summary. */
 enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *plan, const struct pb_run_options *options,
 	struct pb_run_summary *summary, struct pb_error *err) PB_MUST_CHECK;
+/* Says once each why several cells of the plan cannot run. */
+void pb_run_tell_problems(const struct pb_plan *plan);
 
 #endif

@@ -22,6 +22,8 @@ enum pb_status pb_find_file(struct pb_arena *arena, const char *name, const char
 	struct pb_text looked = {0};
 	enum pb_status st = PB_OK;
 
+	if (!name[0])
+		return pb_fail(err, PB_USAGE, "an empty name of a file");
 	for (size_t i = 0; i < 2 + data->n; i++) {
 		const char *in = i == 0 ? "." : i == 1 ? folder : data->folders[i - 2];
 		char *candidate;
@@ -339,6 +341,23 @@ static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *r
 	return st;
 }
 
+/* It names the folder out/NAME, so it must be one part of a path, and it is printed in lines. */
+static enum pb_status read_name(struct sweep_reader *r, const struct pb_yaml *node)
+{
+	struct pb_sweep *s = r->sweep;
+	enum pb_status st = pb_yaml_string(node, &s->name, r->err);
+
+	if (st)
+		return st;
+	if (!s->name[0] || s->name[0] == '.')
+		return pb_yaml_fail(node, r->err, s->name[0] ? "a name of a sweep does not begin with a dot" : "an empty name of a sweep");
+	for (const char *p = s->name; *p; p++)
+		if (*p == '/' || (unsigned char)*p < 0x20 || *p == 0x7F)
+			return pb_yaml_fail(node, r->err, "a name of a sweep holds no slash and no control character");
+	s->name = pb_arena_strdup(s->arena, s->name);
+	return s->name ? PB_OK : pb_out_of_memory(r->err, "the sweep");
+}
+
 static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *root)
 {
 	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "seeds", "limits", NULL };
@@ -351,11 +370,8 @@ static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *ro
 		return pb_yaml_fail(root, r->err, "a sweep is a map with models, quantizers and tasks");
 	if ((st = pb_yaml_check_keys(root, keys, r->err)))
 		return st;
-	if ((node = pb_yaml_get(root, "name"))) {
-		st = pb_yaml_string(node, &s->name, r->err);
-		if (!st && !(s->name = pb_arena_strdup(s->arena, s->name)))
-			st = pb_out_of_memory(r->err, "the sweep");
-	}
+	if ((node = pb_yaml_get(root, "name")))
+		st = read_name(r, node);
 	if (!st && (node = pb_yaml_get(root, "limit")))
 		st = read_limit(node, &limit, r->err);
 	if (!st && (node = pb_yaml_get(root, "limits")))
@@ -386,7 +402,7 @@ enum pb_status pb_sweep_parse(struct pb_sweep **out, const char *name, const cha
 
 		s->arena = arena;
 		s->text = pb_arena_strndup(arena, text, size);
-		s->name = pb_arena_strndup(arena, file_name, dot ? (size_t)(dot - file_name) : strlen(file_name));
+		s->name = pb_arena_strndup(arena, file_name, dot && dot > file_name ? (size_t)(dot - file_name) : strlen(file_name));
 		if (!s->text || !s->name)
 			st = pb_out_of_memory(err, "the sweep");
 	}
@@ -409,8 +425,11 @@ enum pb_status pb_sweep_read(struct pb_sweep **out, const char *path, const stru
 	size_t size = 0;
 	enum pb_status st = pb_file_read(path, SWEEP_LIMIT, &text, &size, err);
 
+	/* A sweep that cannot be read is a mistake of the one who typed its name: exit code 2. */
+	if (st && st != PB_MEMORY && err)
+		err->status = PB_USAGE;
 	if (st)
-		return st;
+		return st == PB_MEMORY ? st : PB_USAGE;
 	st = pb_sweep_parse(out, path, text, size, data, err);
 	pb_free(text);
 	return st;

@@ -81,9 +81,8 @@ enum pb_status pb_worker_main(struct pb_pool *pool, const struct pb_data_path *d
 	ssize_t n;
 	enum pb_status st;
 
-	/* A runner that dies takes its workers along; the terminal's Ctrl-C is for the runner. */
+	/* A runner that dies takes its workers along. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	if (reply.fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		return pb_fail(err, PB_IO, "worker: %s", strerror(errno));

@@ -16,7 +16,7 @@ numbers one.jsonl > a; numbers two.jsonl > b
 wc -l < a
 cmp a b && echo "jobs do not matter"
 paretobench run s.yaml -o one 2>&1 | grep 'earlier run'
-(paretobench run s.yaml -o killed --jobs 1 --quiet & pid=$!; while [ ! -s killed/results.db ]; do sleep 0.01; done; sleep 0.1; kill -9 $pid; wait $pid) 2>/dev/null
+(paretobench run s.yaml -o killed --jobs 1 --quiet & pid=$!; n=0; while [ ! -s killed/results.db ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done; sleep 0.1; kill -9 $pid; wait $pid) 2>/dev/null
 paretobench run s.yaml -o killed --quiet; echo "exit $?"
 paretobench rows killed -f jsonl > killed.jsonl; numbers killed.jsonl > c
 cmp a c && echo "kill -9 does not matter"
