@@ -77,13 +77,38 @@ static enum pb_status store_lock(struct pb_store *s, const char *folder, struct 
 	return PB_OK;
 }
 
-static enum pb_status store_check_schema(struct pb_store *s, bool create, bool fresh, struct pb_error *err)
+/* Tables of the file, and whether the one of facts is among them. */
+static enum pb_status count_tables(struct pb_store *s, int *n, bool *facts, struct pb_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum pb_status st = store_prepare(s, "SELECT count(*), coalesce(sum(name = 'fact'), 0) FROM sqlite_master", &stmt, err);
+
+	if (st)
+		return st;
+	if (sqlite3_step(stmt) == SQLITE_ROW) {
+		*n = sqlite3_column_int(stmt, 0);
+		*facts = sqlite3_column_int(stmt, 1) > 0;
+	} else {
+		st = store_fail(s, err);
+	}
+	sqlite3_finalize(stmt);
+	return st;
+}
+
+static enum pb_status store_check_schema(struct pb_store *s, bool create, struct pb_error *err)
 {
 	struct pb_arena *arena = NULL;
 	const char *schema = "";
-	enum pb_status st;
+	int n = 0;
+	bool facts = false;
+	enum pb_status st = count_tables(s, &n, &facts, err);
 
-	if (fresh && create) {
+	if (st)
+		return st;
+	/* Without tables it is new, or a run was killed before its first write. */
+	if (n > 0 ? !facts : !create)
+		return pb_fail(err, PB_FORMAT, n ? "%s: not the record of a run" : "%s: nothing is in it; a run ended before its first write", s->path);
+	if (n == 0) {
 		if ((st = store_exec(s, "BEGIN IMMEDIATE", err)) || (st = store_exec(s, schema_sql, err)) ||
 		    (st = pb_store_set(s, "schema", STORE_SCHEMA, err)))
 			return st;
@@ -103,7 +128,6 @@ enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool cre
 {
 	struct pb_store *s = pb_alloc_zero(1, sizeof(*s));
 	enum pb_status st = PB_OK;
-	bool fresh;
 
 	if (!s)
 		return pb_out_of_memory(err, "the record");
@@ -113,8 +137,7 @@ enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool cre
 		st = pb_out_of_memory(err, "a path");
 		goto fail;
 	}
-	fresh = !pb_file_exists(s->path);
-	if (fresh && !create) {
+	if (!create && !pb_file_exists(s->path)) {
 		st = pb_fail(err, PB_MISSING, "%s: no results.db here; is it the folder of a run?", folder);
 		goto fail;
 	}
@@ -129,7 +152,7 @@ enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool cre
 	/* The rollback journal, not WAL: one file that can be copied, also on network file systems. */
 	if (create && ((st = store_exec(s, "PRAGMA journal_mode=DELETE", err)) || (st = store_exec(s, "PRAGMA synchronous=FULL", err))))
 		goto fail;
-	st = store_check_schema(s, create, fresh, err);
+	st = store_check_schema(s, create, err);
 	if (st)
 		goto fail;
 	*out = s;

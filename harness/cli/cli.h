@@ -23,6 +23,7 @@ struct pb_cli {
 	const char *program;        /* whole command line, for records */
 	int verbosity;
 	bool quiet;
+	bool log_ready;             /* the log is set up, with the verbosity asked for */
 	enum pb_when colour, progress;
 	unsigned threads;           /* 0: not given */
 	const char **folders;       /* --data, then PB_DATA */

@@ -243,6 +243,7 @@ static enum pb_status run_command(const struct pb_command *c, struct pb_cli *cli
 		return st;
 	}
 	pb_log_setup(cli->quiet ? -1 : cli->verbosity);
+	cli->log_ready = true;
 	if (cli->n_args < c->least || cli->n_args > c->most)
 		return pb_fail(err, PB_USAGE, "%s: %s\nusage: paretobench %s%s%s", c->name, cli->n_args < c->least ? "too few arguments" : "too many arguments", c->name,
 			c->arguments[0] ? " " : "", c->arguments);
@@ -332,7 +333,6 @@ int main(int argc, char **argv)
 	keep_standard_descriptors();
 	/* A file that grows over its limit is a failed write with a message, not the end of the program. */
 	signal(SIGXFSZ, SIG_IGN);
-	pb_log_setup(0);
 	if (!cli.arena || !(cli.program = command_line(cli.arena, argc, argv))) {
 		st = pb_out_of_memory(&err, "the command line");
 	} else if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
@@ -352,6 +352,8 @@ int main(int argc, char **argv)
 		st = pb_fail(&err, PB_USAGE, "unknown option '%s'\nsee 'paretobench --help'", argv[1]);
 	}
 	if (st) {
+		if (!cli.log_ready)
+			pb_log_setup(0);
 		pb_log_failure(&err);
 		code = pb_status_exit(st);
 	}

@@ -161,9 +161,12 @@ static enum pb_status finish_cell(struct runner *r, size_t index, const struct p
 		r->progress.cost_measured += c->cost;
 		r->progress.seconds_measured += seconds;
 	}
-	if (sharing(r->plan, index) > 1)
-		return PB_OK;
 	format_cell(r, index, rows, seconds, &line);
+	pb_log(PB_LOG_DEBUG, "cell %.12s finished: %s", c->key, pb_text_c(&line) + strspn(pb_text_c(&line), " "));
+	if (sharing(r->plan, index) > 1) {
+		pb_text_free(&line);
+		return PB_OK;
+	}
 	pb_progress_cell(&r->progress, pb_text_c(&line), failed);
 	if (failed && !r->progress.enabled)
 		pb_log(PB_LOG_ERROR, "cell %s", pb_text_c(&line) + strspn(pb_text_c(&line), " "));
@@ -197,6 +200,8 @@ static enum pb_status give_work(struct runner *r, struct slot *s, struct pb_erro
 	if (st)
 		return st;
 	s->cell = r->next;
+	pb_log(PB_LOG_DEBUG, "cell %.12s started: %s | %s | %s, worker %d", r->plan->cells[s->cell].cell.key, r->plan->cells[s->cell].cell.label,
+		r->plan->cells[s->cell].cell.model_name, r->plan->cells[s->cell].cell.backend, (int)s->process.pid);
 	r->pending[r->next] = false;
 	s->started = pb_clock_seconds();
 	snprintf(s->stage, sizeof(s->stage), "start");

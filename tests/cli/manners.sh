@@ -39,6 +39,17 @@ paretobench run s.yaml -o out1 --data data 2>&1 | grep 'earlier run'
 paretobench rows out1 -f csv > after
 cmp before after && echo "as before"
 
+# Killed before the first write: the next run begins there. Another program's database is left alone.
+mkdir early other; : > early/results.db
+try paretobench rows early
+paretobench run s.yaml -o early --data data --quiet; echo "exit $?"
+printf 'not a database, but long enough to be read as the header of one, and then some more of it' > other/results.db
+try paretobench run s.yaml -o other --data data --quiet
+
+# The log has every cell, quiet or not, and its bad name is told once.
+PB_LOG=log paretobench run s.yaml -o logged --data data --quiet; grep -c '"event":"cell [0-9a-f]* finished: ' log
+PB_LOG=data paretobench list backends 2>&1 > /dev/null | wc -l
+
 # A program without standard descriptors.
 paretobench run s.yaml -o closed --data data --quiet <&- >&- 2>&-
 echo "exit $?"; paretobench rows closed -f csv | wc -l
