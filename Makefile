@@ -113,8 +113,8 @@ deps build/deps.mk:
 	@mkdir -p build && touch build/deps.mk
 
 install: all
-	install -D $(program) $(DESTDIR)$(PREFIX)/bin/paretobench
-	for d in tasks configs; do find $$d -type f -name '*.yaml' -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/paretobench/{} \; ; done
+	install -D $(program) "$(DESTDIR)$(PREFIX)/bin/paretobench"
+	find tasks configs -type f \( -name '*.yaml' -o -name '*.txt' \) -exec install -D -m 644 {} "$(DESTDIR)$(PREFIX)/share/paretobench/{}" \;
 
 clean:
 	rm -rf build

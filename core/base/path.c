@@ -78,6 +78,14 @@ static void find_home(void)
 		*slash = '\0';
 		if (has_folder(home, "tasks") && has_folder(home, "configs"))
 			return;
+		/* Installed, under whatever prefix it was put or moved to. */
+		size_t length = strlen(home);
+		if (length + sizeof "/share/paretobench" <= sizeof home) {
+			strcpy(home + length, "/share/paretobench");
+			if (has_folder(home, "tasks"))
+				return;
+			home[length] = '\0';
+		}
 	}
 	snprintf(home, sizeof home, "%s", has_folder(PB_DATADIR, "tasks") ? PB_DATADIR : "");
 }
