@@ -76,9 +76,9 @@ static bool label_texts(struct pb_figure *f, struct pb_measure *m, const struct 
 		pb_measure_fit(m, PB_LABEL_SIZE, false, 110.0, r->model, &model);
 	}
 	pb_text_printf(&whole, "%s%s%s", label, pb_text_c(&bits), pb_text_c(&model));
-	whole.failed = whole.failed || bits.failed || model.failed;
 	if (!f->spec.by_bits)
 		pb_text_string(&bits, pb_text_c(&model));
+	whole.failed = whole.failed || bits.failed || model.failed;
 	pb_measure_fit(m, PB_LABEL_SIZE, false, sizes[f->spec.size].label_width - pb_measure_width(m, PB_LABEL_SIZE, false, pb_text_c(&bits)), label, &shown);
 	pb_text_string(&shown, pb_text_c(&bits));
 	pb_text_free(&bits);
