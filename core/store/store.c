@@ -441,6 +441,8 @@ static enum pb_status add_row(struct pb_store *s, struct pb_rows *rows, sqlite3_
 		return st;
 	st = pb_row_from_json(rows, object, err);
 	json_decref(object);
+	if (st)
+		pb_fail_prefix(err, "%s", s->path);
 	/* A stale cell's rows stay as they were written: the cell's status is what counts. */
 	if (!st && status && strcmp(status, "stale") == 0) {
 		struct pb_row *r = &rows->rows[rows->n - 1];

@@ -313,6 +313,21 @@ static const char *command_line(struct pb_arena *arena, int argc, char **argv)
 	return copy;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* fontconfig keeps what it has loaded to the end of the process. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libfontconfig\n";
+}
+
+const char *__lsan_default_options(void);
+const char *__lsan_default_options(void)
+{
+	return "print_suppressions=0";
+}
+#endif
+
 /* A caller may have closed them; the next file opened must not become stdout. They stay as good as closed: stdin
  * cannot be read, stdout and stderr cannot be written. */
 static void keep_standard_descriptors(void)
