@@ -87,13 +87,6 @@ void pb_canvas_polyline(struct pb_canvas *c, const double *xy, size_t n_points, 
 		c->ops->path(c, xy, n_points, false, PB_INK_NONE, stroke);
 }
 
-void pb_canvas_rect(struct pb_canvas *c, double x, double y, double w, double h, enum pb_ink fill, struct pb_stroke stroke)
-{
-	const double xy[8] = { x, y, x + w, y, x + w, y + h, x, y + h };
-	if (good(c, xy, 8))
-		c->ops->path(c, xy, 4, true, fill, stroke);
-}
-
 /* A regular polygon about (x, y) whose first corner lies at `start` (radians, clockwise from east). */
 static void polygon(struct pb_canvas *c, int corners, double start, double x, double y, double radius, enum pb_ink fill, struct pb_stroke stroke)
 {

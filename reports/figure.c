@@ -37,7 +37,7 @@ static char *keep(struct pb_arena *arena, struct pb_text *t)
 	return s;
 }
 
-bool pb_front_many_models(const struct pb_front *front)
+static bool many_models(const struct pb_front *front)
 {
 	for (size_t i = 1; i < front->n_points; i++)
 		if (strcmp(front->points[i].row->model, front->points[0].row->model) != 0)
@@ -53,7 +53,8 @@ static void put_bits(const struct pb_point *point, struct pb_text *out)
 		pb_text_printf(out, " (%.3g b)", point->bits);
 }
 
-void pb_point_label(const struct pb_point *point, bool with_model, struct pb_text *out)
+/* What a label says: label, counted bits when they differ from the name's by more than 5 %, model when there are several. */
+static void put_label(const struct pb_point *point, bool with_model, struct pb_text *out)
 {
 	const struct pb_row *r = point->row;
 	pb_text_string(out, *r->label ? r->label : r->quantizer);
@@ -71,7 +72,7 @@ static bool label_texts(struct pb_figure *f, struct pb_measure *m, const struct 
 	struct pb_text whole = { 0 }, shown = { 0 }, bits = { 0 }, model = { 0 };
 	if (!f->spec.by_bits)
 		put_bits(point, &bits);
-	if (pb_front_many_models(f->spec.front)) {
+	if (many_models(f->spec.front)) {
 		pb_text_string(&model, " \u00b7 ");
 		pb_measure_fit(m, PB_LABEL_SIZE, false, 110.0, r->model, &model);
 	}
@@ -379,7 +380,7 @@ static void place_reference(struct pb_figure *f, size_t i, struct pb_measure *m)
 static enum pb_status make_references(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
 {
 	const struct pb_front *front = f->spec.front;
-	bool many = pb_front_many_models(front);
+	bool many = many_models(front);
 	enum pb_status st = PB_OK;
 	for (size_t i = front->n_points; i-- > 0 && f->n_references < MOST_REFERENCES && st == PB_OK;) { /* the largest first */
 		const struct pb_point *p = full_precision(front, i);
@@ -501,7 +502,7 @@ static enum pb_status make_outside(struct pb_figure *f, struct pb_error *err)
 		if (!m->beyond || ++n > 6)
 			continue;
 		pb_text_string(&t, n == 1 ? "Beyond the range, drawn as arrows: " : ", ");
-		pb_point_label(m->point, pb_front_many_models(front), &t);
+		put_label(m->point, many_models(front), &t);
 		pb_text_printf(&t, " %.4g", m->point->value * y_factor(f));
 	}
 	if (n > 6)

@@ -28,8 +28,4 @@ const char *pb_figure_description(const struct pb_figure *figure);  /* one sente
 const char *pb_figure_outside(const struct pb_figure *figure);      /* which points are beyond the range or have no place, or "" */
 void pb_figure_draw(const struct pb_figure *figure, struct pb_canvas *canvas);
 
-/* What a label says: label, counted bits when they differ from the name's by more than 5 %, model when there are several. */
-void pb_point_label(const struct pb_point *point, bool with_model, struct pb_text *out);
-bool pb_front_many_models(const struct pb_front *front);
-
 #endif

@@ -8,7 +8,8 @@
 
 #include "reports/canvas.h"
 
-const char *pb_view_fact(const struct pb_view *view, const char *name)
+/* The value of a fact, or "". */
+static const char *fact_value(const struct pb_view *view, const char *name)
 {
 	for (size_t i = 0; i < view->input->n_facts; i++)
 		if (strcmp(view->input->facts[i].name, name) == 0)
@@ -335,8 +336,8 @@ static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
 			pb_text_printf(&t, "%s%zu %s", i ? ", " : "", view->n_status[order[i]], pb_row_status_name(order[i]));
 	if (*view->input->created_utc)
 		pb_text_printf(&t, "; run of %s", view->input->created_utc);
-	if (*pb_view_fact(view, "version"))
-		pb_text_printf(&t, " with paretobench %s", pb_view_fact(view, "version"));
+	if (*fact_value(view, "version"))
+		pb_text_printf(&t, " with paretobench %s", fact_value(view, "version"));
 	pb_text_char(&t, '.');
 	view->summary = keep(view, &t);
 	if (view->main && view->main->is_mean)
@@ -397,8 +398,8 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 		}
 	if (with_date && *view->input->created_utc)
 		pb_text_printf(&t, "; %.10s", view->input->created_utc);
-	if (with_date && *pb_view_fact(view, "version"))
-		pb_text_printf(&t, "; paretobench %.40s", pb_view_fact(view, "version"));
+	if (with_date && *fact_value(view, "version"))
+		pb_text_printf(&t, "; paretobench %.40s", fact_value(view, "version"));
 	pb_text_char(&t, '.');
 	return keep(view, &t);
 }

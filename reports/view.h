@@ -48,8 +48,6 @@ void pb_view_free(struct pb_view *view);
 /* The note under a figure of this front: models, items, convention, what is left out; with_date: date and version too, for a figure
  * that may stand alone. In the arena; NULL when memory is out. */
 const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date);
-/* The value of a fact, or "". */
-const char *pb_view_fact(const struct pb_view *view, const char *name);
 /* "n/a" or a value with its unit. */
 void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_view_cell *cell, struct pb_text *out);
 /* The heading of a column: title and unit. */

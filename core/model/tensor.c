@@ -6,13 +6,11 @@
 static const struct {
 	const char *name;
 	unsigned char bytes;
-	bool is_float;
 } dtypes[PB_DTYPES] = {
-	[PB_F32] = { "F32", 4, true },   [PB_F16] = { "F16", 2, true },   [PB_BF16] = { "BF16", 2, true },
-	[PB_F64] = { "F64", 8, true },   [PB_U8] = { "U8", 1, false },    [PB_I8] = { "I8", 1, false },
-	[PB_U16] = { "U16", 2, false },  [PB_I16] = { "I16", 2, false },  [PB_U32] = { "U32", 4, false },
-	[PB_I32] = { "I32", 4, false },  [PB_U64] = { "U64", 8, false },  [PB_I64] = { "I64", 8, false },
-	[PB_BOOL] = { "BOOL", 1, false },
+	[PB_F32] = { "F32", 4 }, [PB_F16] = { "F16", 2 }, [PB_BF16] = { "BF16", 2 }, [PB_F64] = { "F64", 8 },
+	[PB_U8] = { "U8", 1 },   [PB_I8] = { "I8", 1 },   [PB_U16] = { "U16", 2 },   [PB_I16] = { "I16", 2 },
+	[PB_U32] = { "U32", 4 }, [PB_I32] = { "I32", 4 }, [PB_U64] = { "U64", 8 },   [PB_I64] = { "I64", 8 },
+	[PB_BOOL] = { "BOOL", 1 },
 };
 
 size_t pb_dtype_bytes(enum pb_dtype dtype)
@@ -33,11 +31,6 @@ bool pb_dtype_parse(const char *name, enum pb_dtype *out)
 			return true;
 		}
 	return false;
-}
-
-bool pb_dtype_is_float(enum pb_dtype dtype)
-{
-	return dtypes[dtype].is_float;
 }
 
 static uint32_t bits_of(float f)

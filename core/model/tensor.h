@@ -23,7 +23,6 @@ struct pb_tensor {
 size_t pb_dtype_bytes(enum pb_dtype dtype);
 const char *pb_dtype_name(enum pb_dtype dtype);              /* safetensors' names: "F32", "BF16", ... */
 bool pb_dtype_parse(const char *name, enum pb_dtype *out);   /* safetensors' names */
-bool pb_dtype_is_float(enum pb_dtype dtype);
 
 /* IEEE conversions; round to nearest even; overflow to infinity; NaN stays NaN. */
 float pb_f16_to_f32(uint16_t h);

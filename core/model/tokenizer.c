@@ -84,7 +84,9 @@ static enum pb_status sort_pieces(struct pb_tokenizer *t, bool user_only, uint32
 	return PB_OK;
 }
 
-enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, struct pb_error *err)
+/* Makes the table and the sorted lists. Control, unknown and byte pieces cannot come from text and are in none.
+ * Of pieces with the same text the first id stays. */
+static enum pb_status make_index(struct pb_tokenizer *t, struct pb_error *err)
 {
 	enum pb_status st;
 
@@ -247,7 +249,7 @@ enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, c
 	if (!st && n_vocab && t->n != n_vocab)
 		st = pb_fail(err, PB_FORMAT, "%s: %u pieces, the model has a vocabulary of %u", name, t->n, n_vocab);
 	if (!st)
-		st = pb_tokenizer_index(t, err);
+		st = make_index(t, err);
 	if (st) {
 		pb_arena_free(arena);
 		return st;

@@ -53,9 +53,6 @@ enum pb_status pb_tokenizer_parse_sentencepiece(struct pb_tokenizer *t, const ch
 
 /* A copy of a piece's text, which may hold NUL bytes; one more stands behind it. NULL: out of memory. */
 const char *pb_piece_text(struct pb_tokenizer *t, const unsigned char *text, size_t n);
-/* Makes the table and the sorted lists. Control, unknown and byte pieces cannot come from text and are in none.
- * Of pieces with the same text the first id stays. */
-enum pb_status pb_tokenizer_index(struct pb_tokenizer *t, struct pb_error *err) PB_MUST_CHECK;
 int32_t pb_tokenizer_lookup(const struct pb_tokenizer *t, const char *text, size_t n);  /* -1: no such piece */
 
 /* The pieces of a sorted list that a text begins with, from short to long. A byte costs two binary searches, and the
