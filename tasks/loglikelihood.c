@@ -26,29 +26,16 @@ static enum pb_status pair_check(const struct pb_definition *d, const struct pb_
 	return PB_OK;
 }
 
-static enum pb_status render(struct pb_arena *arena, const struct pb_template *t, const json_t *row, const char *prefix, const char **out, struct pb_error *err)
-{
-	struct pb_text text = {0};
-	enum pb_status st;
-
-	pb_text_string(&text, prefix);
-	st = pb_template_render(t, row, &text, err);
-	if (!st && !(*out = pb_arena_strndup(arena, pb_text_c(&text), text.length)))
-		st = pb_out_of_memory(err, "items");
-	pb_text_free(&text);
-	return st;
-}
-
 static enum pb_status make_items(struct pb_task_data *data, struct items *items, const struct pb_task *task, const struct pb_records *records, struct pb_hash *h, struct pb_error *err)
 {
 	const struct pb_definition *d = task->definition;
 
 	for (size_t i = 0; i < items->n; i++) {
 		struct item *item = &items->items[i];
-		enum pb_status st = render(data->arena, d->text, records->rows[i].row, d->description, &item->context, err);
+		enum pb_status st = pb_template_string(d->text, records->rows[i].row, d->description, data->arena, &item->context, err);
 
 		if (!st)
-			st = render(data->arena, d->target, records->rows[i].row, "", &item->target, err);
+			st = pb_template_string(d->target, records->rows[i].row, "", data->arena, &item->target, err);
 		if (!st && !*item->target)
 			st = pb_fail(err, PB_FORMAT, "the target is empty");
 		if (st) {

@@ -52,19 +52,6 @@ struct strings {
 	bool is_list;
 };
 
-static enum pb_status render_one(struct pb_arena *arena, const struct pb_template *t, const json_t *row, const char *prefix, const char **out, struct pb_error *err)
-{
-	struct pb_text text = {0};
-	enum pb_status st;
-
-	pb_text_string(&text, prefix);
-	st = pb_template_render(t, row, &text, err);
-	if (!st && !(*out = pb_arena_strndup(arena, pb_text_c(&text), text.length)))
-		st = pb_out_of_memory(err, "items");
-	pb_text_free(&text);
-	return st;
-}
-
 static enum pb_status render_list(struct pb_arena *arena, const struct pb_template *t, const json_t *list, const char *prefix, struct strings *out, struct pb_error *err)
 {
 	out->n = json_array_size(list);
@@ -94,7 +81,7 @@ static enum pb_status render(struct pb_arena *arena, const struct pb_template *t
 	if (json_is_array(value))
 		return render_list(arena, t, value, prefix, out, err);
 	*out = (struct strings){ .list = pb_arena_alloc(arena, 1, sizeof(*out->list)), .n = 1 };
-	return out->list ? render_one(arena, t, row, prefix, &out->list[0], err) : pb_out_of_memory(err, "items");
+	return out->list ? pb_template_string(t, row, prefix, arena, &out->list[0], err) : pb_out_of_memory(err, "items");
 }
 
 static enum pb_status render_choices(struct pb_arena *arena, const struct pb_definition *d, const json_t *row, struct strings *out, struct pb_error *err)
@@ -107,7 +94,7 @@ static enum pb_status render_choices(struct pb_arena *arena, const struct pb_def
 	if (!out->list)
 		return pb_out_of_memory(err, "items");
 	for (size_t i = 0; i < out->n && !st; i++)
-		st = render_one(arena, d->choices[i], row, "", &out->list[i], err);
+		st = pb_template_string(d->choices[i], row, "", arena, &out->list[i], err);
 	return st;
 }
 

@@ -158,6 +158,20 @@ enum pb_status pb_template_render(const struct pb_template *t, const json_t *rec
 	return pb_text_check(out, err);
 }
 
+enum pb_status pb_template_string(const struct pb_template *t, const json_t *record, const char *prefix, struct pb_arena *arena,
+	const char **out, struct pb_error *err)
+{
+	struct pb_text text = {0};
+	enum pb_status st;
+
+	pb_text_string(&text, prefix);
+	st = pb_template_render(t, record, &text, err);
+	if (!st && !(*out = pb_arena_strndup(arena, pb_text_c(&text), text.length)))
+		st = pb_out_of_memory(err, "items");
+	pb_text_free(&text);
+	return st;
+}
+
 enum pb_status pb_template_value(const struct pb_template *t, const json_t *record, const json_t **out, struct pb_error *err)
 {
 	if (t->n_parts != 1 || t->parts[0].literal) {

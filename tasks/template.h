@@ -28,6 +28,10 @@ enum pb_status pb_template_parse(struct pb_template **out, struct pb_arena *aren
  * null are refused. */
 enum pb_status pb_template_render(const struct pb_template *t, const json_t *record, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 
+/* Sets *out to the prefix and the text for a record, in the arena. */
+enum pb_status pb_template_string(const struct pb_template *t, const json_t *record, const char *prefix, struct pb_arena *arena,
+	const char **out, struct pb_error *err) PB_MUST_CHECK;
+
 /* The value itself when the template is one reference and nothing else; *out is borrowed, NULL when it is not such a template. */
 enum pb_status pb_template_value(const struct pb_template *t, const json_t *record, const json_t **out, struct pb_error *err) PB_MUST_CHECK;
 
