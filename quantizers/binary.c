@@ -37,9 +37,10 @@ static enum pb_status binary_plan(const void *options, uint32_t rows, uint32_t c
 	return PB_OK;
 }
 
-static enum pb_status binary_fill(const struct binary_options *o, const float *w, struct pb_encoded *m, float *scales, uint8_t *codes,
+static enum pb_status binary_fill(const void *options, const float *w, struct pb_encoded *m, float *scales, uint8_t *codes,
 	struct pb_error *err)
 {
+	const struct binary_options *o = options;
 	uint64_t blocks = pb_encoded_blocks(m), first, n;
 	for (uint64_t b = 0; b < blocks; b++) {
 		double sum = 0.0;
@@ -60,21 +61,7 @@ static enum pb_status binary_quantize(const void *options, const struct pb_quant
 	struct pb_error *err)
 {
 	const struct binary_options *o = options;
-	struct pb_encoded *m = NULL;
-	enum pb_status status = pb_encoded_new(&m, job->rows, job->cols, err);
-	if (status)
-		return status;
-	pb_encoded_set_groups(m, o->group_size);
-	float *scales = pb_alloc(pb_encoded_blocks(m), sizeof *scales);
-	uint8_t *codes = pb_alloc((size_t)job->rows * job->cols, 1);
-	status = scales && codes ? binary_fill(o, job->weights, m, scales, codes, err) : pb_out_of_memory(err, "codes");
-	pb_free(scales);
-	pb_free(codes);
-	if (status)
-		pb_encoded_free(m);
-	else
-		*out = m;
-	return status;
+	return pb_quantize_blocks(job, o->group_size, binary_fill, o, out, err);
 }
 
 const struct pb_quantizer pb_quantizer_binary = {

@@ -316,3 +316,23 @@ enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct
 	*out = m;
 	return PB_OK;
 }
+
+enum pb_status pb_quantize_blocks(const struct pb_quantize_job *job, int64_t group_size, pb_fill_fn fill, const void *options,
+	struct pb_encoded **out, struct pb_error *err)
+{
+	struct pb_encoded *m = NULL;
+	enum pb_status status = pb_encoded_new(&m, job->rows, job->cols, err);
+	if (status != PB_OK)
+		return status;
+	pb_encoded_set_groups(m, group_size);
+	float *scales = pb_alloc(pb_encoded_blocks(m), sizeof *scales);
+	uint8_t *codes = pb_alloc((size_t)job->rows * job->cols, 1);
+	status = scales && codes ? fill(options, job->weights, m, scales, codes, err) : pb_out_of_memory(err, "codes");
+	pb_free(scales);
+	pb_free(codes);
+	if (status != PB_OK)
+		pb_encoded_free(m);
+	else
+		*out = m;
+	return status;
+}

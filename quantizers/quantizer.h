@@ -84,4 +84,11 @@ enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struc
  * the right shape, pb_encoded_check, bytes as planned. The message names neither quantizer nor matrix. */
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
 
+/* For methods with one scale a block and one code a weight: makes the matrix, sets its groups, gives `fill` room for
+ * pb_encoded_blocks(m) scales and rows * cols codes, and frees what is not handed out. */
+typedef enum pb_status (*pb_fill_fn)(const void *options, const float *weights, struct pb_encoded *m, float *scales, uint8_t *codes,
+	struct pb_error *err);
+enum pb_status pb_quantize_blocks(const struct pb_quantize_job *job, int64_t group_size, pb_fill_fn fill, const void *options,
+	struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
+
 #endif
