@@ -1,8 +1,4 @@
-#include <stddef.h>
-#include <stdint.h>
-
-#include "core/base/text.h"
-#include "core/model/tokenizer.h"
+#include "tests/fuzz/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -11,26 +7,5 @@ static const char text[] = "  ab <0x0A>\0 \xC3\xA9\xE4\xBD\xA0\xF0\x9F\x99\x82\x
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct pb_tokenizer *t;
-	struct pb_ids ids = {0};
-	struct pb_text back = {0};
-	struct pb_error err;
-	if (pb_tokenizer_parse(&t, "fuzz", data, size, 0, &err) != PB_OK) {
-		if (err.text[0] == '\0')
-			__builtin_trap(); /* a refusal without a word */
-		return 0;
-	}
-	/* The fixed text, and the file's own bytes as one: pieces occur in it. */
-	if (pb_tokenizer_encode(t, text, sizeof text - 1, PB_SPECIAL_DEFAULT, &ids, &err) != PB_OK ||
-	    pb_tokenizer_encode(t, (const char *)data, size < 4096 ? size : 4096, PB_SPECIAL_NONE, &ids, &err) != PB_OK)
-		__builtin_trap();
-	for (size_t i = 0; i < ids.n; i++)
-		if (ids.data[i] < 0 || (unsigned)ids.data[i] >= pb_tokenizer_size(t))
-			__builtin_trap();
-	if (pb_tokenizer_decode(t, ids.data, ids.n, &back, &err) != PB_OK)
-		__builtin_trap();
-	pb_text_free(&back);
-	pb_ids_free(&ids);
-	pb_tokenizer_free(t);
-	return 0;
+	return fuzz_tokenizer(data, size, text, sizeof text - 1);
 }

@@ -48,9 +48,14 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
+void scratch_remove_tree(const char *path)
+{
+	nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void scratch_remove(void)
 {
 	if (folder[0] != '\0')
-		nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+		scratch_remove_tree(folder);
 	folder[0] = '\0';
 }

@@ -7,6 +7,8 @@ const char *scratch_folder(void);
 const char *scratch_path(const char *name);
 /* Entries of the folder. */
 unsigned scratch_count(void);
+/* A folder in it, with all that it holds. */
+void scratch_remove_tree(const char *path);
 void scratch_remove(void);
 
 #endif

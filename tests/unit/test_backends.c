@@ -17,15 +17,9 @@
 #include "backends/backend.h"
 #include "backends/forward.h"
 #include "backends/vector.h"
+#include "tests/unit/expect.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/tiny_model.h"
-
-#define OK(call) do { \
-	struct pb_error err_ = { 0 }; \
-	enum pb_status status_ = (call); \
-	if (status_) \
-		fail_msg("%s: status %d: %s", #call, (int)status_, err_.text); \
-} while (0)
-#define ERR (&err_)
 
 static const char *folder;
 
@@ -753,8 +747,8 @@ int main(void)
 		cmocka_unit_test(golden_sentence),
 		cmocka_unit_test(stories_agree),
 	};
-	folder = tiny_folder_make();
+	folder = scratch_folder();
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	tiny_folder_remove(folder);
+	scratch_remove();
 	return failed;
 }

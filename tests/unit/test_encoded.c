@@ -12,14 +12,7 @@
 #include "core/base/json.h"
 #include "core/base/rng.h"
 #include "core/model/encoded.h"
-
-#define OK(call) do { \
-	struct pb_error err_ = { 0 }; \
-	enum pb_status status_ = (call); \
-	if (status_) \
-		fail_msg("%s: status %d: %s", #call, (int)status_, err_.text); \
-} while (0)
-#define ERR (&err_)
+#include "tests/unit/expect.h"
 
 static void *get_memory(size_t n, size_t size)
 {

@@ -13,43 +13,15 @@
 #include "core/base/memory.h"
 #include "core/model/model.h"
 #include "core/model/model_files.h"
+#include "tests/unit/expect.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/tiny_model.h"
-
-#define OK(call) do { \
-	struct pb_error err_ = { 0 }; \
-	enum pb_status status_ = (call); \
-	if (status_) \
-		fail_msg("%s: status %d: %s", #call, (int)status_, err_.text); \
-} while (0)
-#define ERR (&err_)
-
-static char folder[256];
-
-static int make_folder(void **state)
-{
-	(void)state;
-	const char *made = tiny_folder_make();
-	if (!made)
-		return -1;
-	snprintf(folder, sizeof folder, "%s", made);
-	return 0;
-}
 
 static int remove_folder(void **state)
 {
 	(void)state;
-	tiny_folder_remove(folder);
+	scratch_remove();
 	return 0;
-}
-
-/* A path in the test's folder; four at a time. */
-static const char *at(const char *name)
-{
-	static char paths[4][400];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
 }
 
 static struct pb_model *open_model(const char *path)
@@ -68,7 +40,7 @@ static void refused(const char *path, enum pb_status status, const char *words)
 	if (got != status || !strstr(err.text, words))
 		fail_msg("%s: status %d, not %d: '%s' does not say '%s'", path, (int)got, (int)status, err.text, words);
 	assert_null(model);
-	if (strncmp(err.text, folder, strlen(folder)))
+	if (strncmp(err.text, scratch_folder(), strlen(scratch_folder())))
 		fail_msg("'%s' does not begin with the path", err.text);
 }
 
@@ -147,13 +119,13 @@ static void test_llama2c(void **state)
 	for (int tied = 0; tied < 2; tied++) {
 		struct tiny_model t = tiny_model_default();
 		t.tied = tied;
-		OK(tiny_model_write_llama2c(at("tiny.v0.bin"), &t, 0, ERR));
-		OK(tiny_model_write_llama2c(at("v1.bin"), &t, 1, ERR));
-		struct pb_model *m = open_model(at("tiny.v0.bin")), *v1 = open_model(at("v1.bin"));
+		OK(tiny_model_write_llama2c(scratch_path("tiny.v0.bin"), &t, 0, ERR));
+		OK(tiny_model_write_llama2c(scratch_path("v1.bin"), &t, 1, ERR));
+		struct pb_model *m = open_model(scratch_path("tiny.v0.bin")), *v1 = open_model(scratch_path("v1.bin"));
 		const struct pb_config *c = &m->config;
 		assert_string_equal(m->name, "tiny.v0");
 		assert_string_equal(m->format, "llama2.c");
-		assert_string_equal(m->path, at("tiny.v0.bin"));
+		assert_string_equal(m->path, scratch_path("tiny.v0.bin"));
 		assert_string_equal(c->architecture, "llama");
 		assert_int_equal(c->n_vocab, 300);
 		assert_int_equal(c->dim, 32);
@@ -235,8 +207,8 @@ static void test_llama2c_header(void **state)
 	};
 	struct tiny_model t = tiny_model_default();
 	size_t size;
-	OK(tiny_model_write_llama2c(at("tiny.bin"), &t, 0, ERR));
-	char *data = load(at("tiny.bin"), &size);
+	OK(tiny_model_write_llama2c(scratch_path("tiny.bin"), &t, 0, ERR));
+	char *data = load(scratch_path("tiny.bin"), &size);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int32_t old;
 		memcpy(&old, data + 4 * cases[i].field, 4);
@@ -256,8 +228,8 @@ static void test_llama2c_header(void **state)
 	free(longer);
 	pb_free(data);
 
-	OK(tiny_model_write_llama2c(at("tiny.bin"), &t, 1, ERR));
-	data = load(at("tiny.bin"), &size);
+	OK(tiny_model_write_llama2c(scratch_path("tiny.bin"), &t, 1, ERR));
+	data = load(scratch_path("tiny.bin"), &size);
 	data[4] = 2;
 	parse_refused(data, size, PB_UNSUPPORTED, "version 2 of llama2.c's format (int8 groups) is not read");
 	data[4] = 3;
@@ -288,12 +260,12 @@ static void test_folders(void **state)
 	for (int tied = 0; tied < 2; tied++) {
 		struct tiny_model t = tiny_model_default();
 		t.tied = tied;
-		OK(tiny_model_write_llama2c(at("tiny.bin"), &t, 0, ERR));
-		OK(tiny_model_write_folder(at("one"), &t, ERR));
+		OK(tiny_model_write_llama2c(scratch_path("tiny.bin"), &t, 0, ERR));
+		OK(tiny_model_write_folder(scratch_path("one"), &t, ERR));
 		t.shards = 3;
 		t.has_frequencies = true;
-		OK(tiny_model_write_folder(at("three.v1"), &t, ERR));
-		struct pb_model *m = open_model(at("tiny.bin")), *one = open_model(at("one")), *three = open_model(at("three.v1"));
+		OK(tiny_model_write_folder(scratch_path("three.v1"), &t, ERR));
+		struct pb_model *m = open_model(scratch_path("tiny.bin")), *one = open_model(scratch_path("one")), *three = open_model(scratch_path("three.v1"));
 		assert_string_equal(one->name, "one");
 		assert_string_equal(three->name, "three.v1");
 		assert_string_equal(one->format, "huggingface");
@@ -310,11 +282,11 @@ static void test_folders(void **state)
 		pb_model_close(one);
 		pb_model_close(three);
 
-		struct pb_model *file = open_model(at("one/model.safetensors"));
+		struct pb_model *file = open_model(scratch_path("one/model.safetensors"));
 		assert_string_equal(file->name, "one");
 		pb_model_close(file);
-		tiny_folder_remove(at("one"));
-		tiny_folder_remove(at("three.v1"));
+		scratch_remove_tree(scratch_path("one"));
+		scratch_remove_tree(scratch_path("three.v1"));
 	}
 }
 
@@ -329,8 +301,8 @@ static void test_dtypes(void **state)
 		t.n_heads = 6;
 		t.n_kv_heads = 2;
 		t.head_dim = 10;
-		OK(tiny_model_write_folder(at("m"), &t, ERR));
-		struct pb_model *m = open_model(at("m"));
+		OK(tiny_model_write_folder(scratch_path("m"), &t, ERR));
+		struct pb_model *m = open_model(scratch_path("m"));
 		assert_int_equal(m->matrices[0].source.dtype, dtypes[i]);
 		assert_int_equal(m->config.head_dim, 10);
 		assert_int_equal(m->matrices[PB_Q].rows, 60);
@@ -364,20 +336,20 @@ static void test_hash(void **state)
 		{ ", \"rope_scaling\": null, \"head_dim\": 8", true },
 	};
 	struct tiny_model t = tiny_model_default();
-	OK(tiny_model_write_folder(at("m"), &t, ERR));
-	struct pb_model *m = open_model(at("m"));
+	OK(tiny_model_write_folder(scratch_path("m"), &t, ERR));
+	struct pb_model *m = open_model(scratch_path("m"));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		t.extra = cases[i].extra;
-		OK(tiny_model_write_folder(at("n"), &t, ERR));
-		struct pb_model *n = open_model(at("n"));
+		OK(tiny_model_write_folder(scratch_path("n"), &t, ERR));
+		struct pb_model *n = open_model(scratch_path("n"));
 		if (cases[i].same != !strcmp(m->hash, n->hash))
 			fail_msg("%s: the hash is %s", cases[i].extra, cases[i].same ? "another" : "the same");
 		pb_model_close(n);
 	}
 	t.extra = NULL;
 	t.seed = 2;
-	OK(tiny_model_write_folder(at("n"), &t, ERR));
-	struct pb_model *n = open_model(at("n"));
+	OK(tiny_model_write_folder(scratch_path("n"), &t, ERR));
+	struct pb_model *n = open_model(scratch_path("n"));
 	assert_string_not_equal(m->hash, n->hash);
 	pb_model_close(n);
 	pb_model_close(m);
@@ -387,13 +359,13 @@ static void test_tied(void **state)
 {
 	(void)state;
 	struct tiny_model t = tiny_model_default();
-	OK(tiny_model_write_folder(at("plain"), &t, ERR));
+	OK(tiny_model_write_folder(scratch_path("plain"), &t, ERR));
 	t.store_both = true;
-	OK(tiny_model_write_folder(at("both"), &t, ERR));
+	OK(tiny_model_write_folder(scratch_path("both"), &t, ERR));
 	t.store_both = false;
 	t.head_only = true;
-	OK(tiny_model_write_folder(at("head"), &t, ERR));
-	struct pb_model *plain = open_model(at("plain")), *both = open_model(at("both")), *head = open_model(at("head"));
+	OK(tiny_model_write_folder(scratch_path("head"), &t, ERR));
+	struct pb_model *plain = open_model(scratch_path("plain")), *both = open_model(scratch_path("both")), *head = open_model(scratch_path("head"));
 	same_model(plain, both, false);
 	same_model(plain, head, false);
 	assert_string_equal(plain->hash, both->hash);
@@ -405,25 +377,25 @@ static void test_tied(void **state)
 	/* the config says untied and there is no head: tied; it says tied and the head is another: refused */
 	struct tiny_model u = tiny_model_default();
 	u.tied = false;
-	OK(tiny_model_write_folder(at("untied"), &u, ERR));
-	rename_file(at("untied/config.json"), at("untied.json"));
-	rename_file(at("plain/config.json"), at("untied/config.json"));
-	rename_file(at("untied.json"), at("plain/config.json"));
-	plain = open_model(at("plain"));
+	OK(tiny_model_write_folder(scratch_path("untied"), &u, ERR));
+	rename_file(scratch_path("untied/config.json"), scratch_path("untied.json"));
+	rename_file(scratch_path("plain/config.json"), scratch_path("untied/config.json"));
+	rename_file(scratch_path("untied.json"), scratch_path("plain/config.json"));
+	plain = open_model(scratch_path("plain"));
 	assert_true(plain->config.tied_head);
 	pb_model_close(plain);
-	refused(at("untied"), PB_FORMAT, "lm_head.weight differs from model.embed_tokens.weight");
+	refused(scratch_path("untied"), PB_FORMAT, "lm_head.weight differs from model.embed_tokens.weight");
 }
 
 /* The weights of one model with the config of another. */
 static void mix(const struct tiny_model *weights, const struct tiny_model *config, enum pb_status status, const char *words)
 {
-	OK(tiny_model_write_folder(at("weights"), weights, ERR));
-	OK(tiny_model_write_folder(at("config"), config, ERR));
-	rename_file(at("config/config.json"), at("weights/config.json"));
-	refused(at("weights"), status, words);
-	tiny_folder_remove(at("weights"));
-	tiny_folder_remove(at("config"));
+	OK(tiny_model_write_folder(scratch_path("weights"), weights, ERR));
+	OK(tiny_model_write_folder(scratch_path("config"), config, ERR));
+	rename_file(scratch_path("config/config.json"), scratch_path("weights/config.json"));
+	refused(scratch_path("weights"), status, words);
+	scratch_remove_tree(scratch_path("weights"));
+	scratch_remove_tree(scratch_path("config"));
 }
 
 static void test_wrong_tensors(void **state)
@@ -469,26 +441,26 @@ static void test_index(void **state)
 	};
 	struct tiny_model t = tiny_model_default();
 	t.shards = 2;
-	OK(tiny_model_write_folder(at("m"), &t, ERR));
+	OK(tiny_model_write_folder(scratch_path("m"), &t, ERR));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		write_text(at("m/model.safetensors.index.json"), cases[i].text);
-		refused(at("m"), PB_FORMAT, cases[i].words);
+		write_text(scratch_path("m/model.safetensors.index.json"), cases[i].text);
+		refused(scratch_path("m"), PB_FORMAT, cases[i].words);
 	}
-	write_text(at("m/model.safetensors.index.json"), "{\"weight_map\": {\"model.norm.weight\": \"gone.safetensors\"}}");
-	refused(at("m"), PB_MISSING, "gone.safetensors");
-	assert_int_equal(unlink(at("m/model.safetensors.index.json")), 0);
-	refused(at("m"), PB_MISSING, "no weights");
-	write_text(at("m/pytorch_model.bin"), "PK");
-	refused(at("m"), PB_UNSUPPORTED, "convert the model to safetensors");
+	write_text(scratch_path("m/model.safetensors.index.json"), "{\"weight_map\": {\"model.norm.weight\": \"gone.safetensors\"}}");
+	refused(scratch_path("m"), PB_MISSING, "gone.safetensors");
+	assert_int_equal(unlink(scratch_path("m/model.safetensors.index.json")), 0);
+	refused(scratch_path("m"), PB_MISSING, "no weights");
+	write_text(scratch_path("m/pytorch_model.bin"), "PK");
+	refused(scratch_path("m"), PB_UNSUPPORTED, "convert the model to safetensors");
 	/* one shard alone is not a model */
-	refused(at("m/model-00001-of-00002.safetensors"), PB_FORMAT, "the tensor is missing");
-	assert_int_equal(unlink(at("m/config.json")), 0);
-	refused(at("m"), PB_MISSING, "neither config.json nor paretobench.json");
-	refused(at("absent"), PB_MISSING, "no such file");
-	write_text(at("x.gguf"), "GGUF");
-	refused(at("x.gguf"), PB_USAGE, "not a model");
-	write_text(at("x.bin"), "");
-	refused(at("x.bin"), PB_FORMAT, "truncated");
+	refused(scratch_path("m/model-00001-of-00002.safetensors"), PB_FORMAT, "the tensor is missing");
+	assert_int_equal(unlink(scratch_path("m/config.json")), 0);
+	refused(scratch_path("m"), PB_MISSING, "neither config.json nor paretobench.json");
+	refused(scratch_path("absent"), PB_MISSING, "no such file");
+	write_text(scratch_path("x.gguf"), "GGUF");
+	refused(scratch_path("x.gguf"), PB_USAGE, "not a model");
+	write_text(scratch_path("x.bin"), "");
+	refused(scratch_path("x.bin"), PB_FORMAT, "truncated");
 }
 
 #define BASE "\"vocab_size\": 300, \"hidden_size\": 32, \"intermediate_size\": 48, \"num_hidden_layers\": 2, \"num_attention_heads\": 4"
@@ -611,8 +583,8 @@ static void test_not_finite(void **state)
 	struct pb_model *m = NULL;
 	struct pb_error err = { 0 };
 	size_t size;
-	OK(tiny_model_write_llama2c(at("tiny.bin"), &t, 0, ERR));
-	char *data = load(at("tiny.bin"), &size);
+	OK(tiny_model_write_llama2c(scratch_path("tiny.bin"), &t, 0, ERR));
+	char *data = load(scratch_path("tiny.bin"), &size);
 	const float bad[2] = { NAN, INFINITY };
 	OK(pb_model_parse_llama2c(&m, "tiny.bin", data, size, ERR));
 	memcpy((char *)m->matrices[7 + PB_DOWN].source.data + 4, bad, 8);
@@ -631,23 +603,23 @@ static void test_tokenizer(void **state)
 	struct tiny_model t = tiny_model_default();
 	struct pb_error err = { 0 };
 	char *path = NULL;
-	OK(tiny_model_write_llama2c(at("tiny.bin"), &t, 0, ERR));
-	struct pb_model *m = open_model(at("tiny.bin"));
+	OK(tiny_model_write_llama2c(scratch_path("tiny.bin"), &t, 0, ERR));
+	struct pb_model *m = open_model(scratch_path("tiny.bin"));
 	assert_int_equal(pb_model_find_tokenizer(m, &path, &err), PB_MISSING);
 	assert_non_null(strstr(err.text, "tokenizer.model"));
 	assert_non_null(strstr(err.text, "tokenizer.bin"));
 	assert_non_null(strstr(err.text, "--tokenizer FILE"));
 	assert_null(path);
-	OK(tiny_model_write_tokenizer(at("tokenizer.bin"), 300, ERR));
+	OK(tiny_model_write_tokenizer(scratch_path("tokenizer.bin"), 300, ERR));
 	OK(pb_model_find_tokenizer(m, &path, ERR));
-	assert_string_equal(path, at("tokenizer.bin"));
+	assert_string_equal(path, scratch_path("tokenizer.bin"));
 	pb_free(path);
-	write_text(at("tokenizer.model"), "x");
+	write_text(scratch_path("tokenizer.model"), "x");
 	OK(pb_model_find_tokenizer(m, &path, ERR));
-	assert_string_equal(path, at("tokenizer.model"));
+	assert_string_equal(path, scratch_path("tokenizer.model"));
 	pb_free(path);
 	pb_model_close(m);
-	assert_int_equal(tiny_model_write_tokenizer(at("small.bin"), 258, &err), PB_USAGE);
+	assert_int_equal(tiny_model_write_tokenizer(scratch_path("small.bin"), 258, &err), PB_USAGE);
 }
 
 static void test_real_models(void **state)
@@ -679,7 +651,7 @@ static void test_real_models(void **state)
 	}
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, NULL, remove_folder)
 
 int main(void)
 {

@@ -17,42 +17,15 @@
 #include "core/base/rng.h"
 #include "core/model/model.h"
 #include "core/model/model_files.h"
+#include "tests/unit/expect.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/tiny_model.h"
-
-#define OK(call) do { \
-	struct pb_error err_ = { 0 }; \
-	enum pb_status status_ = (call); \
-	if (status_) \
-		fail_msg("%s: status %d: %s", #call, (int)status_, err_.text); \
-} while (0)
-#define ERR (&err_)
-
-static char folder[256];
-
-static int make_folder(void **state)
-{
-	(void)state;
-	const char *made = tiny_folder_make();
-	if (!made)
-		return -1;
-	snprintf(folder, sizeof folder, "%s", made);
-	return 0;
-}
 
 static int remove_folder(void **state)
 {
 	(void)state;
-	tiny_folder_remove(folder);
+	scratch_remove();
 	return 0;
-}
-
-static const char *at(const char *name)
-{
-	static char paths[4][400];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
 }
 
 /* Round to nearest on 16 levels, one f16 scale a block of 16 weights. */
@@ -153,8 +126,8 @@ static struct pb_model *make_model(enum pb_dtype dtype, bool tied)
 	t.dtype = dtype;
 	t.tied = tied;
 	t.extra = ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 1.1}";
-	OK(tiny_model_write_folder(at("source"), &t, ERR));
-	OK(pb_model_open(&m, at("source"), ERR));
+	OK(tiny_model_write_folder(scratch_path("source"), &t, ERR));
+	OK(pb_model_open(&m, scratch_path("source"), ERR));
 	OK(encode(m, ERR));
 	return m;
 }
@@ -244,8 +217,8 @@ static void test_round_trip(void **state)
 		struct pb_model *m = make_model(dtypes[i % 3], i < 3);
 		json_t *quantization = json_pack("{s:s, s:[f, i]}", "quantizer", "test", "numbers", 0.1, 3);
 		assert_non_null(quantization);
-		OK(pb_model_write(m, at("out/deep"), quantization, ERR));
-		struct pb_model *back = open_model(at("out/deep"));
+		OK(pb_model_write(m, scratch_path("out/deep"), quantization, ERR));
+		struct pb_model *back = open_model(scratch_path("out/deep"));
 		same_model(m, back);
 		assert_string_equal(back->format, "paretobench");
 		assert_string_equal(back->name, "deep");
@@ -255,25 +228,25 @@ static void test_round_trip(void **state)
 		OK(pb_model_check_finite(back, ERR));
 
 		struct pb_safetensors *st = NULL;
-		OK(pb_safetensors_open(&st, at("out/deep/model.safetensors"), ERR));
+		OK(pb_safetensors_open(&st, scratch_path("out/deep/model.safetensors"), ERR));
 		assert_int_equal(pb_safetensors_data_bytes(st), pb_model_size(m).model_bytes);
 		size_t size;
-		pb_free(load(at("out/deep/model.safetensors"), &size));
+		pb_free(load(scratch_path("out/deep/model.safetensors"), &size));
 		assert_int_equal(size, pb_safetensors_header_bytes(st) + pb_model_size(m).model_bytes);
 		pb_safetensors_close(st);
 
 		/* what was read is written again as the same bytes, over itself too */
-		OK(pb_model_write(back, at("again"), quantization, ERR));
-		same_file(at("out/deep/paretobench.json"), at("again/paretobench.json"));
-		same_file(at("out/deep/model.safetensors"), at("again/model.safetensors"));
-		OK(pb_model_write(back, at("out/deep"), NULL, ERR));
-		struct pb_model *third = open_model(at("out/deep"));
+		OK(pb_model_write(back, scratch_path("again"), quantization, ERR));
+		same_file(scratch_path("out/deep/paretobench.json"), scratch_path("again/paretobench.json"));
+		same_file(scratch_path("out/deep/model.safetensors"), scratch_path("again/model.safetensors"));
+		OK(pb_model_write(back, scratch_path("out/deep"), NULL, ERR));
+		struct pb_model *third = open_model(scratch_path("out/deep"));
 		same_model(m, third);
 		assert_null(third->quantization);
 		assert_string_equal(third->hash, back->hash);
 		assert_string_equal(third->files->source_hash, m->hash);
 		pb_model_close(third);
-		third = open_model(at("again/model.safetensors"));
+		third = open_model(scratch_path("again/model.safetensors"));
 		assert_string_equal(third->format, "paretobench");
 		assert_string_equal(third->name, "again");
 		pb_model_close(third);
@@ -288,10 +261,10 @@ static void test_hash(void **state)
 {
 	(void)state;
 	struct pb_model *m = make_model(PB_F32, true);
-	OK(pb_model_write(m, at("a"), NULL, ERR));
+	OK(pb_model_write(m, scratch_path("a"), NULL, ERR));
 	pb_matrix_set_encoded(&m->matrices[3], NULL);
-	OK(pb_model_write(m, at("b"), NULL, ERR));
-	struct pb_model *a = open_model(at("a")), *b = open_model(at("b"));
+	OK(pb_model_write(m, scratch_path("b"), NULL, ERR));
+	struct pb_model *a = open_model(scratch_path("a")), *b = open_model(scratch_path("b"));
 	assert_string_not_equal(a->hash, b->hash);
 	assert_string_equal(a->files->source_hash, b->files->source_hash);
 	pb_model_close(a);
@@ -311,18 +284,18 @@ static void test_other_folders(void **state)
 {
 	(void)state;
 	struct pb_model *m = make_model(PB_F32, true);
-	OK(pb_model_write(m, at("out"), NULL, ERR));
-	OK(pb_file_write(at("out/tokenizer.model"), "x", 1, ERR));
-	OK(pb_file_write(at("out/.paretobench-1-0.tmp"), "x", 1, ERR));
-	OK(pb_model_write(m, at("out"), NULL, ERR));
-	OK(pb_file_write(at("out/notes.txt"), "x", 1, ERR));
-	write_refused(m, at("out"), "the folder holds notes.txt");
-	write_refused(m, at("source"), "the folder holds config.json");
-	OK(pb_folder_make(at("raw"), ERR));
-	OK(pb_file_write(at("raw/model.safetensors"), "x", 1, ERR));
-	write_refused(m, at("raw"), "holds model.safetensors of another model");
-	write_refused(m, at("raw/model.safetensors"), "Not a directory");
-	struct pb_model *source = open_model(at("source"));
+	OK(pb_model_write(m, scratch_path("out"), NULL, ERR));
+	OK(pb_file_write(scratch_path("out/tokenizer.model"), "x", 1, ERR));
+	OK(pb_file_write(scratch_path("out/.paretobench-1-0.tmp"), "x", 1, ERR));
+	OK(pb_model_write(m, scratch_path("out"), NULL, ERR));
+	OK(pb_file_write(scratch_path("out/notes.txt"), "x", 1, ERR));
+	write_refused(m, scratch_path("out"), "the folder holds notes.txt");
+	write_refused(m, scratch_path("source"), "the folder holds config.json");
+	OK(pb_folder_make(scratch_path("raw"), ERR));
+	OK(pb_file_write(scratch_path("raw/model.safetensors"), "x", 1, ERR));
+	write_refused(m, scratch_path("raw"), "holds model.safetensors of another model");
+	write_refused(m, scratch_path("raw/model.safetensors"), "Not a directory");
+	struct pb_model *source = open_model(scratch_path("source"));
 	pb_model_close(source);
 	pb_model_close(m);
 }
@@ -331,25 +304,25 @@ static void test_other_folders(void **state)
 static void change(const char *from, const char *to)
 {
 	size_t size;
-	char *text = load(at("good/paretobench.json"), &size), *place = strstr(text, from);
+	char *text = load(scratch_path("good/paretobench.json"), &size), *place = strstr(text, from);
 	assert_non_null(place);
 	char *changed = malloc(size + strlen(to) + 1);
 	assert_non_null(changed);
 	sprintf(changed, "%.*s%s%s", (int)(place - text), text, to, place + strlen(from));
-	OK(pb_folder_make(at("bad"), ERR));
-	OK(pb_file_write(at("bad/paretobench.json"), changed, strlen(changed), ERR));
+	OK(pb_folder_make(scratch_path("bad"), ERR));
+	OK(pb_file_write(scratch_path("bad/paretobench.json"), changed, strlen(changed), ERR));
 
 	struct pb_safetensors *st = NULL;
 	char hash[PB_HASH_HEX];
 	const char *const metadata[] = { PB_ENCODED_KEY, hash, NULL };
 	struct pb_named_tensor list[256];
-	OK(pb_safetensors_open(&st, at("good/model.safetensors"), ERR));
+	OK(pb_safetensors_open(&st, scratch_path("good/model.safetensors"), ERR));
 	size_t n = pb_safetensors_count(st);
 	assert_true(n < 256);
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct pb_named_tensor){ pb_safetensors_name(st, i), *pb_safetensors_tensor(st, i) };
 	pb_hash_of_bytes(changed, strlen(changed), hash);
-	OK(pb_safetensors_write(at("bad/model.safetensors"), list, n, metadata, ERR));
+	OK(pb_safetensors_write(scratch_path("bad/model.safetensors"), list, n, metadata, ERR));
 	pb_safetensors_close(st);
 	free(changed);
 	pb_free(text);
@@ -385,23 +358,23 @@ static void test_lies(void **state)
 		{ "\"cols\": 32", "\"cols\": 31", PB_FORMAT, "model.layers." },
 	};
 	struct pb_model *m = make_model(PB_F32, true);
-	OK(pb_model_write(m, at("good"), NULL, ERR));
+	OK(pb_model_write(m, scratch_path("good"), NULL, ERR));
 	pb_model_close(m);
 	change("\"schema\": 1", "\"schema\":  1");
-	m = open_model(at("bad"));
+	m = open_model(scratch_path("bad"));
 	pb_model_close(m);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		change(cases[i].from, cases[i].to);
-		refused(at("bad"), cases[i].status, cases[i].words);
+		refused(scratch_path("bad"), cases[i].status, cases[i].words);
 	}
 	/* a pair whose halves are not each other's */
 	size_t size;
-	char *text = load(at("bad/paretobench.json"), &size);
-	OK(pb_file_write(at("good/paretobench.json"), text, size, ERR));
+	char *text = load(scratch_path("bad/paretobench.json"), &size);
+	OK(pb_file_write(scratch_path("good/paretobench.json"), text, size, ERR));
 	pb_free(text);
-	refused(at("good"), PB_FORMAT, "does not belong to model.safetensors beside it");
-	assert_int_equal(unlink(at("good/model.safetensors")), 0);
-	refused(at("good"), PB_MISSING, "model.safetensors");
+	refused(scratch_path("good"), PB_FORMAT, "does not belong to model.safetensors beside it");
+	assert_int_equal(unlink(scratch_path("good/model.safetensors")), 0);
+	refused(scratch_path("good"), PB_MISSING, "model.safetensors");
 }
 
 /* Runs in a process of its own: reads, encodes, writes and reads again. 0: all of it; 3: stopped with a message. */
@@ -431,7 +404,7 @@ static int run_child(const char *variable, unsigned n, const char *out)
 	if (child == 0) {
 		if (variable)
 			setenv(variable, number, 1);
-		execl("/proc/self/exe", "test_model_write", at("source"), out, (char *)NULL);
+		execl("/proc/self/exe", "test_model_write", scratch_path("source"), out, (char *)NULL);
 		_exit(127);
 	}
 	assert_int_equal(waitpid(child, &result, 0), child);
@@ -459,7 +432,7 @@ static void test_memory_runs_out(void **state)
 	 * row are the end; one alone is a failure that nobody missed, which is right for the fsync of a folder only. */
 	while (good < 3) {
 		n += good || n < 60 ? 1 : 1 + n / 12;
-		int result = run_child("PB_TEST_FAIL_ALLOC", n, at("out"));
+		int result = run_child("PB_TEST_FAIL_ALLOC", n, scratch_path("out"));
 		if (result != 0 && result != 3)
 			fail_msg("allocation %u: exit code %d", n, result);
 		if (result == 3 && good) {
@@ -481,14 +454,14 @@ static void test_disk_is_full(void **state)
 	unsigned n = 0;
 	while (result == 3 && n < 10000) {
 		n++;
-		result = run_child("PB_TEST_FAIL_WRITE", n, at("out"));
+		result = run_child("PB_TEST_FAIL_WRITE", n, scratch_path("out"));
 		if (result != 0 && result != 3)
 			fail_msg("write %u: exit code %d", n, result);
-		assert_in_range(count_entries(at("out")), 0, 4); /* no temporary file stays */
+		assert_in_range(count_entries(scratch_path("out")), 0, 4); /* no temporary file stays */
 		if (result == 3) {
 			struct pb_model *m = NULL;
 			struct pb_error err = { 0 };
-			assert_int_not_equal(pb_model_open(&m, at("out"), &err), PB_OK);
+			assert_int_not_equal(pb_model_open(&m, scratch_path("out"), &err), PB_OK);
 			assert_non_null(strstr(err.text, "out"));
 		}
 	}
@@ -496,7 +469,7 @@ static void test_disk_is_full(void **state)
 	assert_true(n > 5);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, NULL, remove_folder)
 
 int main(int argc, char **argv)
 {

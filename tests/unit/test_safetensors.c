@@ -9,7 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/model/safetensors.h"
-#include "tests/unit/tiny_model.h"
+#include "tests/unit/scratch.h"
 
 /* 8 + header + zeros; exact: a buffer of just that size, so that the sanitizer sees every byte too many. */
 static unsigned char *make_file(const char *header, uint64_t length, size_t data_bytes, size_t *size)
@@ -160,10 +160,7 @@ static char *read_whole(const char *path, size_t *size)
 static void test_round_trip(void **state)
 {
 	(void)state;
-	const char *folder = tiny_folder_make();
-	char path[300];
-	assert_non_null(folder);
-	snprintf(path, sizeof path, "%s/x.safetensors", folder);
+	const char *path = scratch_path("x.safetensors");
 	static const float f[6] = { 1, 2, 3, 4, 5, 6 };
 	static const uint16_t h[3] = { 7, 8, 9 };
 	static const uint8_t u[5] = { 1, 2, 3, 4, 5 };
@@ -218,16 +215,13 @@ static void test_round_trip(void **state)
 	pb_safetensors_close(st);
 	pb_free(first);
 	pb_free(second);
-	tiny_folder_remove(folder);
+	scratch_remove();
 }
 
 static void test_write_refuses(void **state)
 {
 	(void)state;
-	const char *folder = tiny_folder_make();
-	char path[300];
-	assert_non_null(folder);
-	snprintf(path, sizeof path, "%s/x.safetensors", folder);
+	const char *path = scratch_path("x.safetensors");
 	static const uint8_t u[8];
 	static const struct {
 		struct pb_named_tensor list[2];
@@ -252,11 +246,11 @@ static void test_write_refuses(void **state)
 	assert_int_equal(pb_safetensors_count(st), 0);
 	pb_safetensors_close(st);
 	struct pb_error err = { 0 };
-	snprintf(path, sizeof path, "%s/absent.safetensors", folder);
+	path = scratch_path("absent.safetensors");
 	st = NULL;
 	assert_int_not_equal(pb_safetensors_open(&st, path, &err), PB_OK);
 	assert_non_null(strstr(err.text, "absent.safetensors"));
-	tiny_folder_remove(folder);
+	scratch_remove();
 }
 
 int main(void)

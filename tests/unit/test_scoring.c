@@ -14,15 +14,9 @@
 #include "core/base/rng.h"
 #include "backends/blas.c"
 #include "backends/reference.c"
+#include "tests/unit/expect.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/tiny_model.h"
-
-#define OK(call) do { \
-	struct pb_error err_ = { 0 }; \
-	enum pb_status status_ = (call); \
-	if (status_) \
-		fail_msg("%s: status %d: %s", #call, (int)status_, err_.text); \
-} while (0)
-#define ERR (&err_)
 
 #define CONTEXT (PB_BATCH_TOKENS + 400)
 
@@ -539,7 +533,7 @@ int main(void)
 	};
 	int status = 1;
 
-	folder = tiny_folder_make();
+	folder = scratch_folder();
 	both_ops[0] = &reference_ops;
 	both_ops[1] = fastest_ops();
 	pid_t child = fork();
@@ -552,6 +546,6 @@ int main(void)
 	}
 	memory_that_is_out();
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	tiny_folder_remove(folder);
+	scratch_remove();
 	return failed;
 }

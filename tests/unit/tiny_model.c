@@ -1,6 +1,5 @@
 #include "tests/unit/tiny_model.h"
 
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -332,25 +331,4 @@ enum pb_status tiny_model_write_tokenizer(const char *path, uint32_t n_vocab, st
 			status = pb_writer_write(w, piece, (size_t)length, err);
 	}
 	return end(w, status, err);
-}
-
-const char *tiny_folder_make(void)
-{
-	static char path[256];
-	const char *base = getenv("TMPDIR");
-	snprintf(path, sizeof path, "%s/pb-test-XXXXXX", base && base[0] ? base : "/tmp");
-	return mkdtemp(path);
-}
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-	(void)info;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-void tiny_folder_remove(const char *folder)
-{
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

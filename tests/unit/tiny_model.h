@@ -34,8 +34,4 @@ enum pb_status tiny_model_write_folder(const char *folder, const struct tiny_mod
 /* tokenizer.bin in llama2.c's form: unknown, BOS, EOS, 256 bytes, a blank, a..z, pairs of letters; n_vocab >= 259. */
 enum pb_status tiny_model_write_tokenizer(const char *path, uint32_t n_vocab, struct pb_error *err);
 
-/* A fresh folder below TMPDIR, in static storage; removed with all that is in it by the other. */
-const char *tiny_folder_make(void);
-void tiny_folder_remove(const char *folder);
-
 #endif
