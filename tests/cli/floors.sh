@@ -1,0 +1,23 @@
+# A room includes only rooms on the floors below it; rooms of one floor never meet. Nothing but tests includes tests.
+cd "$PB_SRC" || exit 1
+# may ROOM ALLOWED...: prints the includes of a room's sources that name another room than itself and those allowed
+may() {
+	room=$1
+	shift
+	allowed=$(echo "$room" "$@" | tr ' ' '|')
+	grep -n '^#include "' "$room"/*.[ch] | grep -vE "#include \"($allowed)/[^/]*\"$"
+}
+core="core/base core/model core/store core/counters"
+may core/base
+may core/model core/base
+may core/store core/base
+may core/counters core/base
+may backends $core
+may tasks $core
+may reports $core
+may quantizers $core backends
+may harness/run $core backends tasks reports quantizers
+may harness/cli $core backends tasks reports quantizers harness/run
+# No file outgrows its reader; plugins least of all.
+wc -l $(git ls-files '*.[ch]' 2>/dev/null || find . -path ./build -prune -o -name '*.[ch]' -print) | awk '$2 != "total" && $1 > 1200'
+echo checked
