@@ -9,7 +9,7 @@
  * This file is compiled by every build as a shared object and is never in the registry. Try it without touching the
  * program:    paretobench eval MODEL --plugin build/release/quantizers/skeleton.so -q skeleton:clip=0.9 -t TASK
  * To add a method to the tree: copy this file to quantizers/NAME.c, replace every `skeleton`, name the struct at the
- * end pb_quantizer_NAME, add one line to quantizers/registry.c and a test of known numbers in tests/unit/test_NAME.c. */
+ * end pb_quantizer_NAME, declare and list it in quantizers/registry.c, and write a test of known numbers in tests/unit/test_NAME.c. */
 
 /* The interface, and with it tensors, levels, encoded matrices, options and random numbers. Nothing of other plugins. */
 #include "quantizers/quantizer.h"
