@@ -105,7 +105,7 @@ quickstart:
 	@$(MAKE) --no-print-directory all config=release
 	@sh configs/quickstart.sh
 
-golden-update: all
+golden-update: all units
 	@sh tests/golden/run.sh --update
 
 deps build/deps.mk:
