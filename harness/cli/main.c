@@ -197,6 +197,13 @@ static enum pb_status parse_flags(const struct pb_command *c, void *state, struc
 			return near ? pb_fail(err, PB_USAGE, "%s: unknown option %s; did you mean --%s?", c->name, typed, near)
 				: pb_fail(err, PB_USAGE, "%s: unknown option %s\nsee 'paretobench %s --help'", c->name, typed, c->name);
 		}
+		if (got >= 1000) {
+			const char *word = argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)] + 2;
+
+			/* getopt completes what is unambiguous today; a script that relied on it would break with the next option. */
+			if (strcspn(word, "=") != strlen(all[i]->name))
+				return pb_fail(err, PB_USAGE, "%s: unknown option --%.*s; did you mean --%s?", c->name, (int)strcspn(word, "="), word, all[i]->name);
+		}
 		if (all[i]->argument && !optarg[0] && (strncmp(all[i]->argument, "DIR", 3) == 0 || strncmp(all[i]->argument, "FILE", 4) == 0))
 			return pb_fail(err, PB_USAGE, "%s: --%s: an empty name", c->name, all[i]->name);
 		st = i < n_shared ? set_shared(cli, all[i]->name, optarg, help, err) : c->set(state, cli, all[i]->name, optarg, err);

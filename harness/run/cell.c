@@ -296,6 +296,10 @@ enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, s
 		st = pb_out_of_memory(err, "the plan");
 		goto done;
 	}
+	if ((st = pb_quantize_check(model, &use, err))) {
+		pb_hash_finish(hash, cell->key);
+		goto done;
+	}
 	pb_hash_bytes(hash, &(uint32_t){ PB_NUMERICS_VERSION }, sizeof(uint32_t));
 	pb_hash_string(hash, cell->model_name);
 	pb_hash_string(hash, model->hash);

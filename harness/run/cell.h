@@ -44,6 +44,8 @@ enum pb_status pb_workspace_tokenizer(struct pb_workspace *w, const struct pb_sw
 /* Every matrix of the model through the quantizer, in parallel; the same for any number of threads. On failure the
  * model is as it was. A model that is already quantized accepts `identity` alone. */
 enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
+/* Whether it can be done at all, before any work: PB_UNSUPPORTED and why. */
+enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *err) PB_MUST_CHECK;
 void pb_unquantize_model(struct pb_model *model);       /* back to the file's own weights */
 /* The matrix of the same layer whose output features are this one's input features, one to one; NULL when there is none. */
 const struct pb_matrix *pb_feeding_matrix(const struct pb_model *model, const struct pb_matrix *m);

@@ -73,7 +73,7 @@ static void quantize_task(void *arg, size_t task, unsigned worker)
 		pb_fail_prefix(err, "%s: %s", work->use->quantizer->name, work->model->matrices[task].name);
 }
 
-static enum pb_status check_quantizable(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *err)
+enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *err)
 {
 	const struct pb_quantizer *q = use->quantizer;
 
@@ -88,7 +88,7 @@ enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantiz
 {
 	struct quantize_work work = { .model = model, .use = use, .seed = seed };
 	size_t n = model->n_matrices;
-	enum pb_status st = check_quantizable(model, use, err);
+	enum pb_status st = pb_quantize_check(model, use, err);
 
 	if (st || model->quantization)
 		return st;

@@ -70,3 +70,8 @@ for signal in TERM HUP; do
 	tail -1 err
 	paretobench rows "in t" --status failed -f csv | wc -l
 done
+
+# What a model cannot do is known before any work: skipped, said once, not tried.
+try paretobench eval data/tiny.bin -tpiqa --form csv
+printf 'models: [{path: quantized, name: q}]\nquantizers: [identity, rtn: {bits: [2, 3]}]\ntasks: [piqa]\n' > again.yaml
+paretobench run again.yaml -o again1 --data data 2> err; echo "exit $?"; grep -c '^paretobench: 2 of 3 cells are skipped: rtn: q is quantized already\|^paretobench: 2 of 3 cells are skipped: rtn: quantized is quantized already' err; grep -c '^skipped   2$' err
