@@ -1,6 +1,7 @@
 /* paretobench report: pages, figures and tables from records. */
 #include <stdio.h>
 #include <string.h>
+#include "core/base/json.h"
 #include "harness/cli/cli.h"
 #include "harness/cli/records.h"
 #include "reports/report.h"
@@ -23,6 +24,39 @@ static enum pb_status report_set(void *state, struct pb_cli *cli, const char *na
 	return PB_OK;
 }
 
+/* A member of an object as "key value"; of {built, running} the version that ran, and the other when it differs. */
+static void put_member(struct pb_text *t, const char *key, const json_t *value)
+{
+	const char *built = json_string_value(json_object_get(value, "built")), *running = json_string_value(json_object_get(value, "running"));
+	char *text = NULL;
+
+	pb_text_printf(t, "%s%s ", t->length ? ", " : "", key);
+	if (built && running)
+		pb_text_printf(t, strstr(running, built) ? "%s" : "%s (built with %s)", running, built);
+	else if (json_is_string(value))
+		pb_text_string(t, json_string_value(value));
+	else if ((text = pb_json_canonical(value)))
+		pb_text_string(t, text);
+	pb_free(text);
+}
+
+/* A JSON object as text for people; anything else as it is. In the arena; NULL when memory is out. */
+static const char *readable(struct pb_arena *arena, const char *value)
+{
+	struct pb_text t = {0};
+	json_t *object = NULL, *member;
+	const char *key, *copy;
+
+	if (value[0] != '{' || pb_json_parse(&object, "fact", value, strlen(value), NULL))
+		return value;
+	json_object_foreach(object, key, member)
+		put_member(&t, key, member);
+	json_decref(object);
+	copy = t.failed ? NULL : pb_arena_strdup(arena, pb_text_c(&t));
+	pb_text_free(&t);
+	return copy;
+}
+
 /* The facts of one record, in the order of the page. */
 static enum pb_status read_facts(struct pb_cli *cli, const char *folder, struct pb_fact *facts, size_t *n, struct pb_error *err)
 {
@@ -34,6 +68,8 @@ static enum pb_status read_facts(struct pb_cli *cli, const char *folder, struct 
 		const char *value = "";
 
 		st = pb_store_get(store, cli->arena, keys[i], &value, err);
+		if (!st && !(value = readable(cli->arena, value)))
+			st = pb_out_of_memory(err, "the report");
 		if (!st && value[0])
 			facts[(*n)++] = (struct pb_fact){ keys[i], value };
 	}
