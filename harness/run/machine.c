@@ -93,8 +93,9 @@ json_t *pb_libraries_json(void)
 {
 	char pcre[64] = "", papi_built[32], pcre_built[32];
 	int papi = PAPI_get_opt(PAPI_LIB_VERSION, NULL);
-	char papi_running[32] = "unknown";
+	char papi_running[32] = "unknown", openblas_built[32] = "unknown";
 
+	sscanf(OPENBLAS_VERSION, " OpenBLAS %31s", openblas_built);
 	pcre2_config(PCRE2_CONFIG_VERSION, pcre);
 	snprintf(pcre_built, sizeof(pcre_built), "%d.%d", PCRE2_MAJOR, PCRE2_MINOR);
 	snprintf(papi_built, sizeof(papi_built), "%d.%d.%d", PAPI_VERSION_MAJOR(PAPI_VERSION), PAPI_VERSION_MINOR(PAPI_VERSION), PAPI_VERSION_REVISION(PAPI_VERSION));
@@ -110,7 +111,7 @@ json_t *pb_libraries_json(void)
 		"zlib", "built", ZLIB_VERSION, "running", zlibVersion(),
 		"utf8proc", "built", "2", "running", utf8proc_version(),
 		"papi", "built", papi_built, "running", papi_running,
-		"openblas", "built", OPENBLAS_VERSION, "running", openblas_get_config(),
+		"openblas", "built", openblas_built, "running", openblas_get_config(),
 		"libcsv", "built", "3", "running", "3");
 }
 
