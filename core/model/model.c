@@ -437,6 +437,6 @@ enum pb_status pb_model_find_tokenizer(const struct pb_model *model, char **path
 		}
 		pb_free(file);
 	}
-	return pb_fail(err, PB_MISSING, "%s: no tokenizer: neither tokenizer.model nor tokenizer.bin is in %s\nname one with --tokenizer FILE",
+	return pb_fail(err, PB_MISSING, "%s: no tokenizer: neither tokenizer.model nor tokenizer.bin is in %s\nname one with --tokenizer FILE, in a sweep with {path: MODEL, tokenizer: FILE}",
 		model->path, model->files->folder);
 }

@@ -273,6 +273,7 @@ enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, s
 	struct pb_hash *hash = NULL;
 	const char *options, *backend_text;
 	double chars = 0;
+	size_t n_missing = 0;
 	enum pb_status st = pb_quantizer_use_parse(&use, cell->quantizer, err);
 
 	if (!st)
@@ -315,6 +316,13 @@ enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, s
 		struct open_task *t = NULL;
 
 		st = open_task(w, &cell->tasks[i], &t, err);
+		/* One data set that is not there fails its own rows; a cell without any is not worth a worker. */
+		if (st == PB_MISSING && ++n_missing < cell->n_tasks) {
+			pb_hash_string(hash, cell->tasks[i].name);
+			pb_hash_string(hash, "missing");
+			st = PB_OK;
+			continue;
+		}
 		if (st)
 			break;
 		pb_hash_string(hash, t->task->name);

@@ -145,6 +145,8 @@ static enum pb_status expand(struct sweep_reader *r, const char *name, const str
 				rest %= stride;
 			}
 			st = pb_yaml_string(v, &value, r->err);
+			if (!st && (strchr(value, ',') || strpbrk(options->keys[k], ",=:")))
+				st = pb_yaml_fail(v, r->err, "%s: one value, without a comma", options->keys[k]);
 			if (!st)
 				pb_text_printf(&text, "%c%s=%s", k == 0 ? ':' : ',', options->keys[k], value);
 			if (options->n == 1)

@@ -81,6 +81,7 @@ static void test_mistakes_have_a_place(void **state)
 		{ "models: [m.bin]\nquantizers: [rnt]\ntasks: [piqa]\n", ":2:14:", "rtn" },
 		{ "models: [m.bin]\nquantizers:\n  - rtn: {bitz: 4}\ntasks: [piqa]\n", ":3:", "bits" },
 		{ "models: [m.bin]\nquantizers:\n  - rtn: {bits: [4, 99]}\ntasks: [piqa]\n", ":3:21:", "99" },
+		{ "models: [m.bin]\nquantizers:\n  - rtn: {bits: \"4,group_size=16\"}\ntasks: [piqa]\n", ":3:17:", "comma" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqua]\n", ":3:9:", "piqa" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa, piqa]\n", ":3:15:", "twice" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [{piqa: {limits: 3}}]\n", ":3:", "limit" },
