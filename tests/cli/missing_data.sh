@@ -8,7 +8,7 @@ tasks: [tinystories, piqa]
 Y
 export PB_DATA=data
 paretobench run s.yaml -o run --quiet 2> said; echo "exit $?"
-paretobench rows run -f jsonl | sed -E 's/.*"status":"([a-z]*)".*/\1/' | sort | uniq -c | awk '{ print $2, $1 }'
+paretobench rows run -f jsonl | sed -E 's/^.*"cell":"[^"]*","status":"([a-z]*)".*/\1/' | sort | uniq -c | awk '{ print $2, $1 }'
 mv away data/eval
 paretobench run s.yaml -o run --quiet; echo "exit $?"
-paretobench rows run -f jsonl | sed -E 's/.*"status":"([a-z]*)".*/\1/' | sort | uniq -c | awk '{ print $2, $1 }'
+paretobench rows run -f jsonl | sed -E 's/^.*"cell":"[^"]*","status":"([a-z]*)".*/\1/' | sort | uniq -c | awk '{ print $2, $1 }'
