@@ -59,3 +59,10 @@ void scratch_remove(void)
 		scratch_remove_tree(folder);
 	folder[0] = '\0';
 }
+
+int scratch_teardown(void **state)
+{
+	(void)state;
+	scratch_remove();
+	return 0;
+}

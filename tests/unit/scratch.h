@@ -10,5 +10,7 @@ unsigned scratch_count(void);
 /* A folder in it, with all that it holds. */
 void scratch_remove_tree(const char *path);
 void scratch_remove(void);
+/* The same as a group's teardown. */
+int scratch_teardown(void **state);
 
 #endif

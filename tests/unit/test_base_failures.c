@@ -301,18 +301,11 @@ static int prepare(void **state)
 	return gzclose(z);
 }
 
-static int clean(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_memory),
 		cmocka_unit_test(on_a_full_disk),
 	};
-	return cmocka_run_group_tests(tests, prepare, clean);
+	return cmocka_run_group_tests(tests, prepare, scratch_teardown);
 }

@@ -397,13 +397,6 @@ static void home_beside_the_build_tree(void **state)
 	assert_int_equal(home_in_child(NULL, root), 0);
 }
 
-static int clean(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,5 +416,5 @@ int main(void)
 		cmocka_unit_test(home_by_variable),
 		cmocka_unit_test(home_beside_the_build_tree),
 	};
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
 }

@@ -99,13 +99,6 @@ static void reads_files(void **state)
 	json_decref(v);
 }
 
-static int clean(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,5 +108,5 @@ int main(void)
 		cmocka_unit_test(scalars_are_values),
 		cmocka_unit_test(reads_files),
 	};
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
 }

@@ -164,13 +164,6 @@ static void says_that_there_is_no_log(void **state)
 	pb_free(text);
 }
 
-static int clean(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 int main(void)
 {
 	/* The log stays open once it is: last. */
@@ -181,5 +174,5 @@ int main(void)
 		cmocka_unit_test(says_that_there_is_no_log),
 		cmocka_unit_test(json_lines),
 	};
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
 }

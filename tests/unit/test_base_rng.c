@@ -200,13 +200,6 @@ static void hash_of_file(void **state)
 	assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-static int clean(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,5 +214,5 @@ int main(void)
 		cmocka_unit_test(hashes),
 		cmocka_unit_test(hash_of_file),
 	};
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
 }

@@ -250,13 +250,6 @@ static void reads_files(void **state)
 	pb_yaml_free(f);
 }
 
-static int clean(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,5 +262,5 @@ int main(void)
 		cmocka_unit_test(typed_values),
 		cmocka_unit_test(reads_files),
 	};
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
 }

@@ -17,13 +17,6 @@
 #include "tests/unit/scratch.h"
 #include "tests/unit/tiny_model.h"
 
-static int remove_folder(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 static struct pb_model *open_model(const char *path)
 {
 	struct pb_model *model = NULL;
@@ -651,7 +644,7 @@ static void test_real_models(void **state)
 	}
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, NULL, remove_folder)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, NULL, scratch_teardown)
 
 int main(void)
 {

@@ -21,13 +21,6 @@
 #include "tests/unit/scratch.h"
 #include "tests/unit/tiny_model.h"
 
-static int remove_folder(void **state)
-{
-	(void)state;
-	scratch_remove();
-	return 0;
-}
-
 /* Round to nearest on 16 levels, one f16 scale a block of 16 weights. */
 static enum pb_status encode_blocks(struct pb_encoded *m, const float *w, struct pb_error *err)
 {
@@ -469,7 +462,7 @@ static void test_disk_is_full(void **state)
 	assert_true(n > 5);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, NULL, remove_folder)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, NULL, scratch_teardown)
 
 int main(int argc, char **argv)
 {

@@ -18,25 +18,6 @@
 
 #define BLANK "\xE2\x96\x81" /* U+2581 */
 
-static struct pb_tokenizer *parse_ok(const struct file_bytes *f, unsigned n_vocab)
-{
-	struct pb_tokenizer *t = NULL;
-	struct pb_error err;
-	if (pb_tokenizer_parse(&t, "file", f->data, f->n, n_vocab, &err) != PB_OK)
-		fail_msg("%s", err.text);
-	return t;
-}
-
-static void assert_refused(const struct file_bytes *f, unsigned n_vocab, enum pb_status status, const char *text)
-{
-	struct pb_tokenizer *t = NULL;
-	struct pb_error err;
-	assert_int_equal(pb_tokenizer_parse(&t, "file", f->data, f->n, n_vocab, &err), status);
-	assert_null(t);
-	if (strstr(err.text, text) == NULL)
-		fail_msg("'%s' does not say '%s'", err.text, text);
-}
-
 static struct pb_ids encode(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special)
 {
 	struct pb_ids ids = {0};
@@ -310,7 +291,7 @@ static void sentencepiece_vectors(void **state)
 		assert_int_equal(sscanf(line, "%31s %511s%n", name, hex, &used), 2);
 		if (strcmp(name, current) != 0) {
 			pb_tokenizer_free(t);
-			t = parse_ok(small_model(name), 0);
+			t = tokenizer_parsed(small_model(name), 0);
 			strcpy(current, name);
 		}
 		char text[256];
@@ -332,7 +313,7 @@ static void special_ids(void **state)
 	put_special(&f, 0);
 	put_piece(&f, "a", 0, NORMAL);
 	/* No trainer's part: unigram, and the ids where they are by default. */
-	struct pb_tokenizer *t = parse_ok(&f, 4);
+	struct pb_tokenizer *t = tokenizer_parsed(&f, 4);
 	assert_int_equal(pb_tokenizer_bos(t), 1);
 	assert_int_equal(pb_tokenizer_eos(t), 2);
 	pb_tokenizer_free(t);
@@ -342,7 +323,7 @@ static void special_ids(void **state)
 	put_piece(&f, "<unk>", 0, UNKNOWN);
 	put_piece(&f, "a", 0, NORMAL);
 	put_normalizer(&f, NULL, 0, 0, 1);
-	t = parse_ok(&f, 2);
+	t = tokenizer_parsed(&f, 2);
 	assert_int_equal(pb_tokenizer_bos(t), -1);
 	assert_int_equal(pb_tokenizer_eos(t), -1);
 	assert_false(pb_tokenizer_adds_bos(t));
@@ -365,7 +346,7 @@ static void special_ids(void **state)
 	put_number(&trainer, 42, 1);
 	put_field(&trainer, 44, "(?)", 3);
 	put_field(&f, 2, trainer.data, trainer.n);
-	t = parse_ok(&f, 0);
+	t = tokenizer_parsed(&f, 0);
 	assert_int_equal(pb_tokenizer_bos(t), 2);
 	assert_int_equal(pb_tokenizer_eos(t), 1);
 	assert_ids(t, "x", 1, PB_SPECIAL_DEFAULT, "2 3");
@@ -379,18 +360,18 @@ static void special_ids(void **state)
 		put_piece(&f, "a", 0, NORMAL);
 		put_number(&trainer, field, 3);
 		put_field(&f, 2, trainer.data, trainer.n);
-		assert_refused(&f, 0, PB_FORMAT, field == 41 ? "BOS is said to be piece 3" : "EOS is said to be piece 3");
+		assert_tokenizer_refused(&f, 0, PB_FORMAT, field == 41 ? "BOS is said to be piece 3" : "EOS is said to be piece 3");
 		f.n = trainer.n = 0;
 		put_special(&f, 0);
 		put_number(&trainer, field, 77);
 		put_field(&f, 2, trainer.data, trainer.n);
-		assert_refused(&f, 0, PB_FORMAT, "is said to be piece 77");
+		assert_tokenizer_refused(&f, 0, PB_FORMAT, "is said to be piece 77");
 	}
 	f.n = trainer.n = 0;
 	put_special(&f, 0);
 	put_number(&trainer, 40, 1);
 	put_field(&f, 2, trainer.data, trainer.n);
-	assert_refused(&f, 0, PB_FORMAT, "unknown piece");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "unknown piece");
 }
 
 static void sentencepiece_refusals(void **state)
@@ -403,56 +384,56 @@ static void sentencepiece_refusals(void **state)
 		f.n = 0;
 		put_special(&f, 0);
 		put_piece(&f, "a", not_a_number[i], NORMAL);
-		assert_refused(&f, 0, PB_FORMAT, "score of piece 3");
+		assert_tokenizer_refused(&f, 0, PB_FORMAT, "score of piece 3");
 	}
 
 	f.n = 0;
 	put_special(&f, 0);
 	put_piece(&f, "a", 0, 7);
-	assert_refused(&f, 0, PB_FORMAT, "unknown type 7");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "unknown type 7");
 
 	f.n = 0;
 	put_special(&f, 0);
 	put_piece(&f, "", 0, NORMAL);
-	assert_refused(&f, 0, PB_FORMAT, "piece 3 is empty");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "piece 3 is empty");
 
 	f.n = 0;
 	put_piece(&f, "a", 0, NORMAL);
-	assert_refused(&f, 0, PB_FORMAT, "no unknown piece");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "no unknown piece");
 
 	f.n = 0;
 	put_special(&f, 0);
 	put_piece(&f, "<unk2>", 0, UNKNOWN);
-	assert_refused(&f, 0, PB_FORMAT, "piece 3 is an unknown piece");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "piece 3 is an unknown piece");
 
 	static const char *const bytes[] = { "<0x1>", "<0xaB>", "<0x0Z>", "[0x00]", "<0x000" };
 	for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
 		f.n = 0;
 		put_special(&f, 0);
 		put_piece(&f, bytes[i], 0, BYTE);
-		assert_refused(&f, 0, PB_FORMAT, "piece 3 is said to be a byte");
+		assert_tokenizer_refused(&f, 0, PB_FORMAT, "piece 3 is said to be a byte");
 	}
 
 	f.n = 0;
 	put_special(&f, 0);
 	put_piece(&f, "<0x00>", 0, BYTE);
 	put_trainer(&f, BPE, 1);
-	assert_refused(&f, 0, PB_FORMAT, "no piece for byte 0x01");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "no piece for byte 0x01");
 
 	f.n = 0;
 	put_special(&f, 0);
 	put_trainer(&f, WORD, 0);
-	assert_refused(&f, 0, PB_UNSUPPORTED, "WORD");
+	assert_tokenizer_refused(&f, 0, PB_UNSUPPORTED, "WORD");
 
 	f.n = 0;
 	put_special(&f, 0);
 	put_trainer(&f, 9, 0);
-	assert_refused(&f, 0, PB_FORMAT, "unknown model type 9");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "unknown model type 9");
 
 	f.n = 0;
 	put_special(&f, 0);
-	assert_refused(&f, 4, PB_FORMAT, "file: 3 pieces, the model has a vocabulary of 4");
-	assert_refused(&f, 2, PB_FORMAT, "file: 3 pieces, the model has a vocabulary of 2");
+	assert_tokenizer_refused(&f, 4, PB_FORMAT, "file: 3 pieces, the model has a vocabulary of 4");
+	assert_tokenizer_refused(&f, 2, PB_FORMAT, "file: 3 pieces, the model has a vocabulary of 2");
 
 	/* A length that is not there, a varint without end, a group. */
 	static const struct { const char *bytes; size_t n; } broken[] = {
@@ -462,7 +443,7 @@ static void sentencepiece_refusals(void **state)
 		f.n = 0;
 		put_special(&f, 0);
 		put_bytes(&f, broken[i].bytes, broken[i].n);
-		assert_refused(&f, 0, PB_FORMAT, "is broken");
+		assert_tokenizer_refused(&f, 0, PB_FORMAT, "is broken");
 	}
 
 	/* Fields that nobody knows are passed over, of every kind. */
@@ -470,7 +451,7 @@ static void sentencepiece_refusals(void **state)
 	put_special(&f, 0);
 	put_bytes(&f, "\x99\x3F" "12345678" "\x9D\x3F" "1234" "\x98\x3F\x80\x01", 2 + 8 + 2 + 4 + 2 + 2);
 	put_field(&f, 4, "self test", 9);
-	t = parse_ok(&f, 3);
+	t = tokenizer_parsed(&f, 3);
 	pb_tokenizer_free(t);
 
 	/* Every beginning of a file is refused, or is whole in its pieces. */
@@ -484,7 +465,7 @@ static void sentencepiece_refusals(void **state)
 		}
 		free(cut);
 	}
-	t = parse_ok(whole, 272);
+	t = tokenizer_parsed(whole, 272);
 	pb_tokenizer_free(t);
 }
 
@@ -501,7 +482,7 @@ static void duplicates(void **state)
 		put_piece(&f, "a", -1, NORMAL);
 		put_trainer(&f, type, 0);
 		put_normalizer(&f, NULL, 0, 0, 1);
-		struct pb_tokenizer *t = parse_ok(&f, 5);
+		struct pb_tokenizer *t = tokenizer_parsed(&f, 5);
 		assert_ids(t, "aaa", 3, PB_SPECIAL_NONE, "3 3 3");
 		pb_tokenizer_free(t);
 	}
@@ -509,7 +490,7 @@ static void duplicates(void **state)
 	put_bin_start(&f, 6, 0);
 	put_bin_piece(&f, " ", 1, -2);
 	put_bin_piece(&f, " ", 1, -1);
-	struct pb_tokenizer *t = parse_ok(&f, 5);
+	struct pb_tokenizer *t = tokenizer_parsed(&f, 5);
 	assert_ids(t, " ", 1, PB_SPECIAL_NONE, "3 3");
 	pb_tokenizer_free(t);
 }
@@ -539,7 +520,7 @@ static void round_trips(void **state)
 			put_field(&f, 2, trainer.data, trainer.n);
 			put_normalizer(&f, NULL, 1, 0, 1);
 		}
-		struct pb_tokenizer *t = parse_ok(f.n ? &f : small_model(names[k]), 0);
+		struct pb_tokenizer *t = tokenizer_parsed(f.n ? &f : small_model(names[k]), 0);
 		struct pb_rng rng = pb_rng_make(7, k);
 		for (unsigned i = 0; i < 500; i++) {
 			char text[256] = "";
@@ -556,7 +537,7 @@ static void round_trips(void **state)
 static void decode_rules(void **state)
 {
 	(void)state;
-	struct pb_tokenizer *t = parse_ok(small_model("bpe"), 0);
+	struct pb_tokenizer *t = tokenizer_parsed(small_model("bpe"), 0);
 	struct pb_ids ids = encode(t, "  a   b ", 8, PB_SPECIAL_DEFAULT);
 	assert_decodes(t, ids.data, ids.n, "a b", 3);
 	pb_ids_free(&ids);
@@ -572,7 +553,7 @@ static void decode_rules(void **state)
 	pb_tokenizer_free(t);
 
 	/* One blank only where they are kept, wherever the first piece comes from. */
-	t = parse_ok(small_model("bpe_bytes"), 0);
+	t = tokenizer_parsed(small_model("bpe_bytes"), 0);
 	assert_decodes(t, (int32_t[]){ 1, 259, 259, 263 }, 4, "  a", 3);
 	assert_decodes(t, (int32_t[]){ 263, 263 }, 2, "a a", 3);
 	assert_decodes(t, (int32_t[]){ 3 + 'x', 263 }, 2, "x a", 3);
@@ -649,7 +630,7 @@ static void character_map(void **state)
 	put_small_pieces(&f, BLANK);
 	put_trainer(&f, BPE, 0);
 	put_normalizer(&f, &blob, 1, 1, 1);
-	struct pb_tokenizer *t = parse_ok(&f, 0);
+	struct pb_tokenizer *t = tokenizer_parsed(&f, 0);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		assert_ids(t, cases[i].text, strlen(cases[i].text), PB_SPECIAL_NONE, cases[i].ids);
 	pb_tokenizer_free(t);
@@ -664,7 +645,7 @@ static void character_map(void **state)
 		f.n = 0;
 		put_special(&f, 0);
 		put_normalizer(&f, &bad, 1, 1, 1);
-		assert_refused(&f, 0, PB_FORMAT, "character map is broken");
+		assert_tokenizer_refused(&f, 0, PB_FORMAT, "character map is broken");
 	}
 	for (size_t cut = blob.n - 1; cut > blob.n - 3; cut--) {
 		bad.n = 0;
@@ -672,7 +653,7 @@ static void character_map(void **state)
 		f.n = 0;
 		put_special(&f, 0);
 		put_normalizer(&f, &bad, 1, 1, 1);
-		assert_refused(&f, 0, PB_FORMAT, "character map is broken");
+		assert_tokenizer_refused(&f, 0, PB_FORMAT, "character map is broken");
 	}
 	struct pb_rng rng = pb_rng_make(3, 0);
 	for (unsigned i = 0; i < 200; i++) {
@@ -687,7 +668,7 @@ static void character_map(void **state)
 		put_special(&f, 0);
 		put_small_pieces(&f, BLANK);
 		put_normalizer(&f, &bad, 1, 1, 1);
-		t = parse_ok(&f, 0);
+		t = tokenizer_parsed(&f, 0);
 		struct pb_ids ids = encode(t, "ABA\xC2\xA0" "A\xC2\xB2", 8, PB_SPECIAL_NONE);
 		pb_ids_free(&ids);
 		pb_tokenizer_free(t);
@@ -715,7 +696,7 @@ static void bin_rules(void **state)
 	put_bin_piece(&f, "A>", 2, -1);             /* 270 */
 	put_bin_piece(&f, "A", 1, -9);              /* 271 */
 	put_bin_piece(&f, ">", 1, -9);              /* 272 */
-	struct pb_tokenizer *t = parse_ok(&f, 273);
+	struct pb_tokenizer *t = tokenizer_parsed(&f, 273);
 	assert_string_equal(pb_tokenizer_format(t), "llama2.c");
 	assert_int_equal(pb_tokenizer_bos(t), 1);
 	assert_int_equal(pb_tokenizer_eos(t), 2);
@@ -742,7 +723,7 @@ static void bin_rules(void **state)
 	put_bin_start(&f, 6, 0);
 	put_bin_piece(&f, " ", 1, -5);
 	put_bin_piece(&f, "a", 1, -6);
-	t = parse_ok(&f, 5);
+	t = tokenizer_parsed(&f, 5);
 	assert_ids(t, "a\n\n\xE4\xBD\xA0" "a\xC3", 8, PB_SPECIAL_DEFAULT, "1 3 4 0 0 0 4 0");
 	/* By llama2.c's rule a character is a byte and up to three that continue it. */
 	assert_ids(t, "\x80\x80\x80\x80\x80" "a", 6, PB_SPECIAL_NONE, "3 0 0 4");
@@ -752,7 +733,7 @@ static void bin_rules(void **state)
 	f.n = 0;
 	put_bin_start(&f, 6, 1);
 	f.data[f.n - 2] = 'G'; /* <0xFG> */
-	t = parse_ok(&f, 259);
+	t = tokenizer_parsed(&f, 259);
 	assert_ids(t, "\n", 1, PB_SPECIAL_NONE, "0 0");
 	pb_tokenizer_free(t);
 }
@@ -764,8 +745,8 @@ static void bin_refusals(void **state)
 	struct pb_tokenizer *t;
 	put_bin_start(&f, 6, 0);
 	put_bin_piece(&f, "abc", 3, -1);
-	assert_refused(&f, 5, PB_FORMAT, "file: 4 pieces, the model has a vocabulary of 5");
-	assert_refused(&f, 3, PB_FORMAT, "file: 4 pieces, the model has a vocabulary of 3");
+	assert_tokenizer_refused(&f, 5, PB_FORMAT, "file: 4 pieces, the model has a vocabulary of 5");
+	assert_tokenizer_refused(&f, 3, PB_FORMAT, "file: 4 pieces, the model has a vocabulary of 3");
 	struct file_bytes whole = f;
 	for (size_t n = 0; n < whole.n; n++) {
 		f.n = n;
@@ -774,24 +755,24 @@ static void bin_refusals(void **state)
 	}
 	f = whole;
 	f.data[0] = 5;
-	assert_refused(&f, 0, PB_FORMAT, "piece 2 has 6 bytes, the longest is said to have 5");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "piece 2 has 6 bytes, the longest is said to have 5");
 	f = whole;
 	f.data[f.n - 7] = 4; /* length of the last piece */
-	assert_refused(&f, 0, PB_FORMAT, "piece 3 says it has 4 bytes, the file has 3 left");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "piece 3 says it has 4 bytes, the file has 3 left");
 	f.data[f.n - 4] = 0xFF;
-	assert_refused(&f, 0, PB_FORMAT, "piece 3 says it has");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "piece 3 says it has");
 	f = whole;
 	f.data[0] = 0;
-	assert_refused(&f, 0, PB_FORMAT, "no bytes");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "no bytes");
 	f = whole;
 	memcpy(f.data + f.n - 11, "\0\0\xC0\x7F", 4);
-	assert_refused(&f, 0, PB_FORMAT, "score of piece 3 is not a finite number");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "score of piece 3 is not a finite number");
 	f.n = 0;
 	put_word(&f, 5);
 	put_bin_piece(&f, "<unk>", 5, 0);
-	assert_refused(&f, 0, PB_FORMAT, "1 pieces");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "1 pieces");
 	f.n = 4;
-	assert_refused(&f, 0, PB_FORMAT, "0 pieces");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "0 pieces");
 }
 
 static void other_files(void **state)
@@ -810,7 +791,7 @@ static void other_files(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct file_bytes f = {0};
 		put_bytes(&f, cases[i].bytes, cases[i].n);
-		assert_refused(&f, 0, cases[i].status, cases[i].text);
+		assert_tokenizer_refused(&f, 0, cases[i].status, cases[i].text);
 	}
 	struct pb_tokenizer *t = NULL;
 	struct pb_error err;
@@ -902,7 +883,7 @@ static void merging_is_the_plain_rule(void **state)
 			text[i] = (char)('a' + pb_rng_below(&rng, letters));
 		size_t n_symbols = merge_plainly(pieces, n_pieces, text, n, ends);
 		assert_true(n_symbols < n);
-		struct pb_tokenizer *t[2] = { parse_ok(model, 0), parse_ok(bin, 0) };
+		struct pb_tokenizer *t[2] = { tokenizer_parsed(model, 0), tokenizer_parsed(bin, 0) };
 		for (size_t k = 0; k < 2; k++) {
 			/* The .bin has no piece for its blank in front: one unknown. */
 			struct pb_ids ids = encode(t[k], text, n, PB_SPECIAL_NONE);
@@ -935,7 +916,7 @@ static void long_text_of_one_letter(void **state)
 	}
 	put_trainer(&f, BPE, 0);
 	put_normalizer(&f, NULL, 0, 0, 1);
-	struct pb_tokenizer *t = parse_ok(&f, 0);
+	struct pb_tokenizer *t = tokenizer_parsed(&f, 0);
 	size_t n = 1 << 20;
 	char *a = malloc(n);
 	memset(a, 'a', n);

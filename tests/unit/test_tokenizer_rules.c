@@ -18,25 +18,6 @@
 
 #define BLANK "\xE2\x96\x81" /* U+2581 */
 
-static struct pb_tokenizer *parse_ok(const struct file_bytes *f, unsigned n_vocab)
-{
-	struct pb_tokenizer *t = NULL;
-	struct pb_error err;
-	if (pb_tokenizer_parse(&t, "file", f->data, f->n, n_vocab, &err) != PB_OK)
-		fail_msg("%s", err.text);
-	return t;
-}
-
-static void assert_refused(const struct file_bytes *f, unsigned n_vocab, enum pb_status status, const char *text)
-{
-	struct pb_tokenizer *t = NULL;
-	struct pb_error err;
-	assert_int_equal(pb_tokenizer_parse(&t, "file", f->data, f->n, n_vocab, &err), status);
-	assert_null(t);
-	if (strstr(err.text, text) == NULL)
-		fail_msg("'%s' does not say '%s'", err.text, text);
-}
-
 static void assert_ids(const struct pb_tokenizer *t, const char *text, size_t n, const int32_t *expected, size_t n_expected)
 {
 	struct pb_ids ids = {0};
@@ -74,7 +55,7 @@ static void pieces_with_nul(void **state)
 			put_trainer(&f, types[k], 0);
 			put_normalizer(&f, NULL, 0, 0, 1);
 		}
-		struct pb_tokenizer *t = parse_ok(&f, 9);
+		struct pb_tokenizer *t = tokenizer_parsed(&f, 9);
 		if (k == 2)
 			assert_ids(t, "a\0b\0", 4, IDS(3, 5, 4, 5));
 		else if (k == 3)
@@ -109,7 +90,7 @@ static void long_piece_with_nul(void **state)
 			put_bin_start(&f, sizeof text, 0);
 			put_bin_piece(&f, text, sizeof text, -1);
 		}
-		struct pb_tokenizer *t = parse_ok(&f, 4);
+		struct pb_tokenizer *t = tokenizer_parsed(&f, 4);
 		struct pb_text back = {0};
 		if (k == 0)
 			assert_ids(t, text, sizeof text, IDS(3));
@@ -243,7 +224,7 @@ static void best_path(void **state)
 		l.unknown = lowest - 10;
 		put_trainer(&f, UNIGRAM, 0);
 		put_normalizer(&f, NULL, 0, 0, 1);
-		struct pb_tokenizer *t = parse_ok(&f, 0);
+		struct pb_tokenizer *t = tokenizer_parsed(&f, 0);
 		for (unsigned i = 0; i < 10; i++) {
 			struct pb_ids ids = {0};
 			l.text[0] = '\0';
@@ -286,7 +267,7 @@ static void blanks_at_the_edges(void **state)
 		put_field(&f, 2, trainer->data, trainer->n);
 		put_normalizer(&f, NULL, 1, removes, 1);
 		free(trainer);
-		struct pb_tokenizer *t = parse_ok(&f, 7);
+		struct pb_tokenizer *t = tokenizer_parsed(&f, 7);
 		assert_ids(t, "", 0, NULL, 0);
 		if (removes)
 			assert_ids(t, "   ", 3, NULL, 0);
@@ -322,7 +303,7 @@ static void special_pieces(void **state)
 	put_piece(&f, "a", -1, NORMAL);
 	put_trainer(&f, BPE, 0);
 	put_normalizer(&f, NULL, 0, 0, 1);
-	struct pb_tokenizer *t = parse_ok(&f, 4);
+	struct pb_tokenizer *t = tokenizer_parsed(&f, 4);
 	assert_int_equal(pb_tokenizer_bos(t), -1);
 	assert_int_equal(pb_tokenizer_eos(t), 2);
 	assert_false(pb_tokenizer_adds_bos(t));
@@ -335,11 +316,11 @@ static void special_pieces(void **state)
 	put_piece(&f, "a", -1, NORMAL);
 	put_piece(&f, "<unk>", 0, UNKNOWN);
 	put_normalizer(&f, NULL, 0, 0, 1);
-	t = parse_ok(&f, 3);
+	t = tokenizer_parsed(&f, 3);
 	assert_ids(t, "abba", 4, IDS(1, 2, 1));
 	pb_tokenizer_free(t);
 	put_piece(&f, "<unk2>", 0, UNKNOWN);
-	assert_refused(&f, 0, PB_FORMAT, "file: piece 3 is an unknown piece, and so should only piece 2 be");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "file: piece 3 is an unknown piece, and so should only piece 2 be");
 }
 
 /* ---- which kind a file is ---- */
@@ -354,7 +335,7 @@ static void kind_by_content(void **state)
 	for (size_t i = 0; i < sizeof longest / sizeof longest[0]; i++) {
 		f.n = 0;
 		put_bin_start(&f, longest[i], 0);
-		struct pb_tokenizer *t = parse_ok(&f, 3);
+		struct pb_tokenizer *t = tokenizer_parsed(&f, 3);
 		assert_string_equal(pb_tokenizer_format(t), "llama2.c");
 		pb_tokenizer_free(t);
 	}
@@ -363,16 +344,16 @@ static void kind_by_content(void **state)
 	for (size_t n = 1; n < sizeof text; n++) {
 		f.n = 0;
 		put_piece_bytes(&f, text, n, 0, UNKNOWN);
-		struct pb_tokenizer *t = parse_ok(&f, 1);
+		struct pb_tokenizer *t = tokenizer_parsed(&f, 1);
 		assert_string_equal(pb_tokenizer_format(t), "sentencepiece");
 		pb_tokenizer_free(t);
 	}
 	f.n = 0;
 	put_bytes(&f, "\n{\n  \"version\": \"1.0\",\n  \"truncation\": null\n}\n", 46);
-	assert_refused(&f, 0, PB_UNSUPPORTED, "file: a tokenizer.json; tokenizer.bin (llama2.c) and tokenizer.model (SentencePiece) are read");
+	assert_tokenizer_refused(&f, 0, PB_UNSUPPORTED, "file: a tokenizer.json; tokenizer.bin (llama2.c) and tokenizer.model (SentencePiece) are read");
 	f.n = 0;
 	put_bytes(&f, "\nhello world\n", 13);
-	assert_refused(&f, 0, PB_FORMAT, "file: not a SentencePiece model: ");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "file: not a SentencePiece model: ");
 }
 
 static void kind_of_real_files(void **state)
@@ -470,15 +451,15 @@ static void more_than_the_vocabulary(void **state)
 	f.n = 0;
 	put_bin_start(&f, 6, 0);
 	put_bytes(&f, "tail", 4);
-	assert_refused(&f, 3, PB_FORMAT, "file: 4 bytes behind the last of the 3 pieces that the model's vocabulary has");
-	assert_refused(&f, 0, PB_FORMAT, "file: ends in the middle of piece 3");
+	assert_tokenizer_refused(&f, 3, PB_FORMAT, "file: 4 bytes behind the last of the 3 pieces that the model's vocabulary has");
+	assert_tokenizer_refused(&f, 0, PB_FORMAT, "file: ends in the middle of piece 3");
 	put_bytes(&f, "and more of it", 14);
-	assert_refused(&f, 3, PB_FORMAT, "file: 18 bytes behind the last of the 3 pieces that the model's vocabulary has");
-	assert_refused(&f, 4, PB_FORMAT, "file: not a tokenizer.bin: piece 3 says it has ");
+	assert_tokenizer_refused(&f, 3, PB_FORMAT, "file: 18 bytes behind the last of the 3 pieces that the model's vocabulary has");
+	assert_tokenizer_refused(&f, 4, PB_FORMAT, "file: not a tokenizer.bin: piece 3 says it has ");
 	f.n = 0;
 	put_bin_start(&f, 6, 0);
 	put_bin_piece(&f, "a", 1, 0);
-	assert_refused(&f, 3, PB_FORMAT, "file: 4 pieces, the model has a vocabulary of 3");
+	assert_tokenizer_refused(&f, 3, PB_FORMAT, "file: 4 pieces, the model has a vocabulary of 3");
 }
 
 /* Each beginning of a file, in a block of its very size, so that the sanitizer sees a byte too far. */
@@ -513,7 +494,7 @@ static void every_truncation(void **state)
 			assert_null(t);
 			assert_int_equal(strncmp(err.text, "cut: ", 5), 0);
 		}
-		pb_tokenizer_free(parse_ok(&f, 259));
+		pb_tokenizer_free(tokenizer_parsed(&f, 259));
 	}
 }
 

@@ -1,8 +1,11 @@
 #include "tests/unit/tokenizer_bytes.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 void put_bytes(struct file_bytes *f, const void *p, size_t n)
 {
@@ -132,4 +135,23 @@ void put_bin_start(struct file_bytes *f, uint32_t longest, int bytes)
 		snprintf(text, sizeof text, "<0x%02X>", b);
 		put_bin_piece(f, text, 6, 0);
 	}
+}
+
+struct pb_tokenizer *tokenizer_parsed(const struct file_bytes *f, unsigned n_vocab)
+{
+	struct pb_tokenizer *t = NULL;
+	struct pb_error err;
+	if (pb_tokenizer_parse(&t, "file", f->data, f->n, n_vocab, &err) != PB_OK)
+		fail_msg("%s", err.text);
+	return t;
+}
+
+void assert_tokenizer_refused(const struct file_bytes *f, unsigned n_vocab, enum pb_status status, const char *text)
+{
+	struct pb_tokenizer *t = NULL;
+	struct pb_error err;
+	assert_int_equal(pb_tokenizer_parse(&t, "file", f->data, f->n, n_vocab, &err), status);
+	assert_null(t);
+	if (strstr(err.text, text) == NULL)
+		fail_msg("'%s' does not say '%s'", err.text, text);
 }

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "core/model/tokenizer.h"
 
 enum { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };
 enum { UNIGRAM = 1, BPE, WORD, CHAR };
@@ -34,5 +35,10 @@ void put_normalizer(struct file_bytes *f, const struct file_bytes *charsmap, int
 void put_bin_piece(struct file_bytes *f, const void *text, size_t n, float score);
 /* The longest piece, <unk>, BOS, EOS, and the byte pieces when `bytes`. */
 void put_bin_start(struct file_bytes *f, uint32_t longest, int bytes);
+
+/* The tokenizer of a file that is fine; the test fails when it is refused. */
+struct pb_tokenizer *tokenizer_parsed(const struct file_bytes *f, unsigned n_vocab);
+/* The test fails unless the file is refused with that status and a message that holds `text`. */
+void assert_tokenizer_refused(const struct file_bytes *f, unsigned n_vocab, enum pb_status status, const char *text);
 
 #endif
