@@ -426,7 +426,7 @@ struct pb_size pb_model_size(const struct pb_model *model)
 
 enum pb_status pb_model_find_tokenizer(const struct pb_model *model, char **path, struct pb_error *err)
 {
-	static const char *const names[] = { "tokenizer.model", "tokenizer.bin" };
+	static const char *const names[] = { "tokenizer.json", "tokenizer.model", "tokenizer.bin" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char *file = pb_path_join(model->files->folder, names[i]);
 		if (!file)
@@ -437,6 +437,6 @@ enum pb_status pb_model_find_tokenizer(const struct pb_model *model, char **path
 		}
 		pb_free(file);
 	}
-	return pb_fail(err, PB_MISSING, "%s: no tokenizer: neither tokenizer.model nor tokenizer.bin is in %s\nname one with --tokenizer FILE, in a sweep with {path: MODEL, tokenizer: FILE}",
+	return pb_fail(err, PB_MISSING, "%s: no tokenizer: none of tokenizer.json, tokenizer.model, tokenizer.bin is in %s\nname one with --tokenizer FILE, in a sweep with {path: MODEL, tokenizer: FILE}",
 		model->path, model->files->folder);
 }

@@ -87,7 +87,7 @@ struct pb_size pb_model_size(const struct pb_model *model);
  * hash of the source). The data bytes of the file equal pb_model_size().model_bytes. */
 enum pb_status pb_model_write(const struct pb_model *model, const char *folder, const json_t *quantization, struct pb_error *err) PB_MUST_CHECK;
 
-/* The tokenizer file beside a model: tokenizer.model, tokenizer.bin (in the model's folder); pb_free'd.
+/* The tokenizer file beside a model: tokenizer.json, tokenizer.model, tokenizer.bin, the first of them (in the model's folder); pb_free'd.
  * PB_MISSING says what was looked for. */
 enum pb_status pb_model_find_tokenizer(const struct pb_model *model, char **path, struct pb_error *err) PB_MUST_CHECK;
 

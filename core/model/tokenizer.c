@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/base/file.h"
-#include "core/model/tokenizer_kind.h"
+#include "core/model/tokenizer_bpe.h"
 
 #define LOWER_ONE_EIGHTH "\xE2\x96\x81" /* U+2581, which stands for a blank */
 #define REPLACEMENT "\xEF\xBF\xBD"      /* U+FFFD */
@@ -196,17 +196,20 @@ static bool is_ranks(const unsigned char *p, size_t n)
 /* Names what else a file may be that people have beside a model; NULL: nothing known. */
 static const char *other_format(const unsigned char *p, size_t n)
 {
-	size_t i = 0;
-
-	while (i < n && (p[i] == ' ' || p[i] == '\n' || p[i] == '\r' || p[i] == '\t'))
-		i++;
-	if (i < n && p[i] == '{')
-		return "a tokenizer.json";
 	if (n >= 4 && memcmp(p, "GGUF", 4) == 0)
 		return "a GGUF file";
 	if (n >= 2 && p[0] == 0x1F && p[1] == 0x8B)
 		return "compressed by gzip";
 	return is_ranks(p, n) ? "a list of ranks (tiktoken)" : NULL;
+}
+
+static bool is_object(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && (p[i] == ' ' || p[i] == '\n' || p[i] == '\r' || p[i] == '\t'))
+		i++;
+	return i < n && p[i] == '{';
 }
 
 /* A tokenizer.bin begins with its longest piece in four bytes, of which two are 0 as a piece is shorter than 65,536 bytes. A
@@ -226,12 +229,17 @@ static enum pb_status parse(struct pb_tokenizer *t, const char *name, const unsi
 		if (st != PB_FORMAT)
 			return st;
 	}
+	if (is_object(p, size)) {
+		/* Nothing of what was tried before is left. */
+		*t = (struct pb_tokenizer){ .arena = t->arena };
+		return pb_tokenizer_parse_json(t, name, p, size, err);
+	}
 	other = other_format(p, size);
 	if (other)
-		return pb_fail(err, PB_UNSUPPORTED, "%s: %s; tokenizer.bin (llama2.c) and tokenizer.model (SentencePiece) are read", name, other);
+		return pb_fail(err, PB_UNSUPPORTED, "%s: %s; tokenizer.json, tokenizer.bin (llama2.c) and tokenizer.model (SentencePiece) are read", name, other);
 	if (model)
 		return st;
-	return pb_fail(err, PB_FORMAT, "%s: neither a tokenizer.bin (llama2.c) nor a tokenizer.model (SentencePiece)", name);
+	return pb_fail(err, PB_FORMAT, "%s: neither a tokenizer.json nor a tokenizer.bin (llama2.c) nor a tokenizer.model (SentencePiece)", name);
 }
 
 enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, const void *data, size_t size, unsigned n_vocab, struct pb_error *err)
@@ -246,12 +254,12 @@ enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, c
 	}
 	t->arena = arena;
 	st = parse(t, name, data, size, n_vocab, err);
-	if (!st && n_vocab && t->n != n_vocab)
+	if (!st && n_vocab && (t->n > n_vocab || (t->n < n_vocab && !t->bpe)))
 		st = pb_fail(err, PB_FORMAT, "%s: %u pieces, the model has a vocabulary of %u", name, t->n, n_vocab);
 	if (!st)
 		st = make_index(t, err);
 	if (st) {
-		pb_arena_free(arena);
+		pb_tokenizer_free(t);
 		return st;
 	}
 	pb_hash_of_bytes(data, size, t->hash);
@@ -273,8 +281,10 @@ enum pb_status pb_tokenizer_open(struct pb_tokenizer **out, const char *path, un
 
 void pb_tokenizer_free(struct pb_tokenizer *t)
 {
-	if (t)
-		pb_arena_free(t->arena);
+	if (!t)
+		return;
+	pb_bpe_free(t->bpe);
+	pb_arena_free(t->arena);
 }
 
 const char *pb_tokenizer_format(const struct pb_tokenizer *t)
@@ -299,7 +309,7 @@ int32_t pb_tokenizer_eos(const struct pb_tokenizer *t)
 
 bool pb_tokenizer_adds_bos(const struct pb_tokenizer *t)
 {
-	return t->bos >= 0;
+	return t->bos >= 0 && !t->bos_on_request;
 }
 
 const char *pb_tokenizer_hash(const struct pb_tokenizer *t)
@@ -454,6 +464,12 @@ enum pb_status pb_tokenizer_encode(const struct pb_tokenizer *t, const char *tex
 		st = pb_ids_add(ids, t->bos, err);
 	if (st || n == 0)
 		return st;
+	if (t->bpe) {
+		st = n > INT32_MAX ? pb_fail(err, PB_LIMIT, "text of %zu bytes is too long to tokenize at once", n) : pb_bpe_encode(t, text, n, ids, err);
+		if (st)
+			ids->n = before;
+		return st;
+	}
 	if (t->bytes_before_merges) {
 		/* llama2.c takes the text as it is, behind a blank. */
 		pb_text_char(&normal, ' ');
@@ -509,7 +525,10 @@ enum pb_status pb_tokenizer_decode(const struct pb_tokenizer *t, const int32_t *
 			at_start = at_start || (t->bytes_before_merges && ids[i] == t->bos);
 			break;
 		case PB_PIECE_UNKNOWN:
-			pb_text_string(text, t->unknown_text);
+			if (t->bpe)
+				pb_text_bytes(text, p->text, p->length);
+			else
+				pb_text_string(text, t->unknown_text);
 			at_start = false;
 			break;
 		case PB_PIECE_BYTE:

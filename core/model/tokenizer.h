@@ -1,4 +1,4 @@
-/* Tokenizers: text to ids and back. Formats: llama2.c tokenizer.bin, SentencePiece .model (BPE). */
+/* Tokenizers: text to ids and back. Formats: llama2.c tokenizer.bin, SentencePiece .model, tokenizer.json (byte-level BPE). */
 #ifndef PB_CORE_MODEL_TOKENIZER_H
 #define PB_CORE_MODEL_TOKENIZER_H
 
@@ -11,13 +11,14 @@
 struct pb_tokenizer;
 
 /* n_vocab: of the model, needed for tokenizer.bin, whose file does not say it; 0: take what the file holds.
- * A tokenizer with another number of pieces than n_vocab (when both are known) is refused. */
+ * A tokenizer with another number of pieces than n_vocab (when both are known) is refused; a tokenizer.json may have fewer, as
+ * models of its kind pad their vocabulary. */
 enum pb_status pb_tokenizer_open(struct pb_tokenizer **out, const char *path, unsigned n_vocab, struct pb_error *err) PB_MUST_CHECK;
 /* From bytes; kind by content. name: for messages. */
 enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, const void *data, size_t size, unsigned n_vocab, struct pb_error *err) PB_MUST_CHECK;
 void pb_tokenizer_free(struct pb_tokenizer *t);
 
-const char *pb_tokenizer_format(const struct pb_tokenizer *t);  /* "llama2.c", "sentencepiece" */
+const char *pb_tokenizer_format(const struct pb_tokenizer *t);  /* "llama2.c", "sentencepiece", "tokenizer.json" */
 unsigned pb_tokenizer_size(const struct pb_tokenizer *t);       /* pieces */
 int32_t pb_tokenizer_bos(const struct pb_tokenizer *t);         /* -1 when there is none */
 int32_t pb_tokenizer_eos(const struct pb_tokenizer *t);

@@ -20,6 +20,8 @@ struct pb_piece {
 	unsigned char byte;     /* that a byte piece stands for */
 };
 
+struct pb_bpe;                  /* tokenizer_bpe.h */
+
 struct pb_tokenizer {
 	struct pb_arena *arena;
 	const char *format;
@@ -29,6 +31,8 @@ struct pb_tokenizer {
 	uint32_t table_size;    /* a power of two */
 	uint32_t longest;       /* bytes of the longest piece in the table */
 	int32_t bos, eos, unk;
+	bool bos_on_request;    /* there is a BOS, and it is not put in front by default */
+	struct pb_bpe *bpe;     /* of a tokenizer.json, which is cut and merged by rules of its own; else NULL */
 	int32_t byte_id[256];   /* -1: there is no byte piece */
 	bool byte_fallback, has_unused;
 	enum pb_segmenter segmenter;

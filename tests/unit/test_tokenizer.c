@@ -778,7 +778,7 @@ static void bin_refusals(void **state)
 static void other_files(void **state)
 {
 	static const struct { const char *bytes; size_t n; enum pb_status status; const char *text; } cases[] = {
-		{ "{\"version\": \"1.0\"}", 18, PB_UNSUPPORTED, "tokenizer.json" },
+		{ "{\"version\": \"1.0\"}", 18, PB_FORMAT, "not a tokenizer.json" },
 		{ "GGUF\3\0\0\0", 8, PB_UNSUPPORTED, "GGUF" },
 		{ "\x1F\x8B\x08\x00\x00\x00", 6, PB_UNSUPPORTED, "gzip" },
 		{ "IQ== 0\nIg== 1\n", 14, PB_UNSUPPORTED, "ranks" },
