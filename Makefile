@@ -35,7 +35,7 @@ CFLAGS = $(common) $(flags_$(config))
 LDFLAGS = $(flags_$(config)) -rdynamic
 LDLIBS = $(shell $(PKG_CONFIG) --libs $(modules)) -lcsv -lbz2 -lpthread -ldl -lm
 
-rooms := core/base core/counters core/model core/store backends tasks quantizers reports harness/run harness/cli
+rooms := core/base core/counters core/model core/store backends tasks tasks/world quantizers reports harness/run harness/cli
 sources := $(filter-out %/skeleton.c,$(wildcard $(addsuffix /*.c,$(rooms))))
 main := harness/cli/main.c
 library := $(O)/libparetobench.a

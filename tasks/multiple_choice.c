@@ -1,5 +1,7 @@
 /* multiple_choice: the choice with the largest log-likelihood after the context (acc), after division by its length in
- * characters (acc_norm) or in UTF-8 bytes (acc_bytes). The first maximum wins.
+ * characters (acc_norm) or in UTF-8 bytes (acc_bytes). The first maximum wins. bits: how much of the right answers is known, the sum
+ * over all items of log2(n choices) + log2(share of the right one in the choices' summed likelihood): 0 for guessing, 2 an item
+ * of four choices at most, less than 0 for what is firmly believed and wrong.
  *
  * One context and a choice each, or, where doc_to_text gives a list, a context each and one continuation (winogrande's
  * partial scoring). Scored is target_delimiter + choice; lengths are those of the choice alone. With subtasks the value is the
@@ -332,6 +334,15 @@ static int32_t choose_normalized(const struct item *item, const double *values, 
 	return chosen;
 }
 
+static double known_bits(const double *values, uint32_t n, int32_t gold)
+{
+	double top = values[first_maximum(values, n)], sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += exp(values[i] - top);
+	return log2((double)n) + (values[gold] - top - log(sum)) / log(2);
+}
+
 /* Mean over the items, or plain mean of the subtasks' means with the error of such a mean of independent means. */
 static struct pb_estimate accuracy(const struct items *items, const double *right)
 {
@@ -353,7 +364,7 @@ static struct pb_estimate accuracy(const struct items *items, const double *righ
 }
 
 static enum pb_status score_items(struct pb_task_result *result, const struct pb_task *task, const struct items *items,
-	const struct pb_task_requests *requests, double *right[3], struct pb_error *err)
+	const struct pb_task_requests *requests, double *right[4], struct pb_error *err)
 {
 	const struct pb_request *request = requests->requests;
 
@@ -377,30 +388,36 @@ static enum pb_status score_items(struct pb_task_result *result, const struct pb
 		right[0][i] = kept->chosen == item->gold;
 		right[1][i] = kept->chosen_norm == item->gold;
 		right[2][i] = choose_normalized(item, values, true) == item->gold;
+		right[3][i] = known_bits(values, item->n, item->gold);
 	}
 	return PB_OK;
 }
 
-static const char *const metrics[] = { "acc", "acc_norm", "acc_bytes", NULL };
+static const char *const metrics[] = { "acc", "acc_norm", "acc_bytes", "bits", NULL };
 
 static enum pb_status choice_score(struct pb_task_result *result, const struct pb_task *task, const struct pb_task_data *data,
 	const struct pb_task_requests *requests, struct pb_error *err)
 {
 	const struct items *items = data->items;
-	double *right[3];
+	double *right[4];
+	struct pb_estimate mean;
 	enum pb_status st;
 
 	result->items = pb_arena_alloc(result->arena, items->n, sizeof(*result->items));
 	if (!result->items)
 		return pb_out_of_memory(err, "a result");
 	result->n_items = items->n;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (!(right[i] = pb_arena_alloc(result->arena, items->n, sizeof(double))))
 			return pb_out_of_memory(err, "a result");
 	st = score_items(result, task, items, requests, right, err);
 	for (int i = 0; i < 3 && !st; i++)
 		if (pb_task_wants(task, metrics[i]))
 			pb_metric_add(result, metrics[i], accuracy(items, right[i]), items->n, true);
+	if (!st && pb_task_wants(task, "bits")) {
+		mean = pb_estimate_mean(right[3], items->n);
+		pb_metric_add(result, "bits", (struct pb_estimate){ mean.value * (double)items->n, mean.stderr_value * (double)items->n }, items->n, true);
+	}
 	return st;
 }
 
@@ -409,7 +426,7 @@ static const char *const protocols[] = { "lmeh", "onebit-lmeh", NULL };
 
 const struct pb_task_kind pb_task_kind_multiple_choice = {
 	.name = "multiple_choice",
-	.help = "the likeliest of some continuations; acc, acc_norm, acc_bytes",
+	.help = "the likeliest of some continuations; acc, acc_norm, acc_bytes, bits",
 	.keys = keys,
 	.protocols = protocols,
 	.metrics = metrics,

@@ -35,7 +35,7 @@ static enum pb_status quantize_set(void *state, struct pb_cli *cli, const char *
 	return PB_OK;
 }
 
-/* tokenizer.model or tokenizer.bin, by what the file is, so that it is found beside the model. */
+/* tokenizer.json, tokenizer.model or tokenizer.bin, by what the file is, so that it is found beside the model. */
 static enum pb_status copy_tokenizer(const struct pb_model *model, const char *given, const char *folder, struct pb_error *err)
 {
 	struct pb_tokenizer *t = NULL;
@@ -50,7 +50,8 @@ static enum pb_status copy_tokenizer(const struct pb_model *model, const char *g
 	if (!from)
 		return pb_out_of_memory(err, "a path");
 	st = pb_tokenizer_open(&t, from, model->config.n_vocab, err);
-	if (!st && !(to = pb_path_join(folder, strcmp(pb_tokenizer_format(t), "llama2.c") == 0 ? "tokenizer.bin" : "tokenizer.model")))
+	if (!st && !(to = pb_path_join(folder, strcmp(pb_tokenizer_format(t), "llama2.c") == 0 ? "tokenizer.bin"
+		: strcmp(pb_tokenizer_format(t), "tokenizer.json") == 0 ? "tokenizer.json" : "tokenizer.model")))
 		st = pb_out_of_memory(err, "a path");
 	if (!st)
 		st = pb_file_read(from, 1u << 30, &bytes, &size, err);
