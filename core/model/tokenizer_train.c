@@ -200,9 +200,10 @@ static void put_token(const struct trainer *t, uint32_t id, struct pb_text *out)
 	pb_text_bytes(out, utf8, n);
 }
 
-static void put_file(const struct trainer *t, struct pb_text *out)
+static void put_file(const struct trainer *t, bool prefix_space, struct pb_text *out)
 {
-	static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}";
+	const char *byte_level = prefix_space ? "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true}"
+		: "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}";
 	static const char *const special[] = { "<s>", "</s>" };
 
 	pb_text_string(out, "{\n\"version\": \"1.0\",\n\"truncation\": null,\n\"padding\": null,\n\"added_tokens\": [");
@@ -231,7 +232,7 @@ static void put_file(const struct trainer *t, struct pb_text *out)
 	pb_text_string(out, "]}\n}\n");
 }
 
-static enum pb_status train(struct trainer *t, const char *text, size_t n, uint32_t n_tokens, struct pb_text *json, struct pb_error *err)
+static enum pb_status train(struct trainer *t, const char *text, size_t n, uint32_t n_tokens, bool prefix_space, struct pb_text *json, struct pb_error *err)
 {
 	enum pb_status st = count_words(t, text, n, err);
 
@@ -250,18 +251,18 @@ static enum pb_status train(struct trainer *t, const char *text, size_t n, uint3
 		join(t, best, (uint16_t)(FIRST_MERGE + t->n_merges));
 		t->merges[t->n_merges++] = best;
 	}
-	put_file(t, json);
+	put_file(t, prefix_space, json);
 	return pb_text_check(json, err);
 }
 
-enum pb_status pb_tokenizer_train(const char *text, size_t n, uint32_t n_tokens, struct pb_text *json, struct pb_error *err)
+enum pb_status pb_tokenizer_train(const char *text, size_t n, uint32_t n_tokens, bool prefix_space, struct pb_text *json, struct pb_error *err)
 {
 	struct trainer t = {0};
 	enum pb_status st;
 
 	if (n_tokens < FIRST_MERGE || n_tokens > MOST_TOKENS)
 		return pb_fail(err, PB_USAGE, "a tokenizer has %u to %u entries; %u are asked for", FIRST_MERGE, MOST_TOKENS, n_tokens);
-	st = train(&t, text, n, n_tokens, json, err);
+	st = train(&t, text, n, n_tokens, prefix_space, json, err);
 	pb_free(t.words);
 	pb_free(t.table);
 	pb_free(t.symbols);

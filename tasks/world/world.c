@@ -433,6 +433,25 @@ static enum pb_status make_record(struct pb_world *w, uint64_t seed, const struc
 	return pb_text_check(&w->files[WORLD].text, err);
 }
 
+/* A document begins as a sentence within one does: behind a blank. */
+static enum pb_status make_tokenizer(struct pb_world *w, uint32_t n_tokens, struct pb_error *err)
+{
+	const struct pb_text *train = &w->files[TRAIN].text;
+	struct pb_text text = {0};
+	enum pb_status st;
+
+	pb_text_char(&text, ' ');
+	pb_text_bytes(&text, train->data, train->length - 1);
+	st = pb_text_check(&text, err);
+	for (size_t i = 0; !st && i < text.length; i++)
+		if (text.data[i] == '\n')
+			text.data[i] = ' ';
+	if (!st)
+		st = pb_tokenizer_train(text.data, text.length, n_tokens, true, &w->files[TOKENIZER].text, err);
+	pb_text_free(&text);
+	return st;
+}
+
 static enum pb_status make_all(struct maker *m, uint64_t seed, const struct pb_world_size *size)
 {
 	struct pb_world *w = m->world;
@@ -450,7 +469,7 @@ static enum pb_status make_all(struct maker *m, uint64_t seed, const struct pb_w
 	if (!st)
 		st = make_items(m);
 	if (!st)
-		st = pb_tokenizer_train(pb_text_c(&w->files[TRAIN].text), w->files[TRAIN].text.length, size->n_tokens, &w->files[TOKENIZER].text, m->err);
+		st = make_tokenizer(w, size->n_tokens, m->err);
 	pb_arena_free(arena);
 	return st ? st : make_record(w, seed, size, m->err);
 }

@@ -611,9 +611,9 @@ static void test_tokenizer(void **state)
 	OK(pb_model_find_tokenizer(m, &path, ERR));
 	assert_string_equal(path, scratch_path("tokenizer.model"));
 	pb_free(path);
-	write_text(at("tokenizer.json"), "x");
+	write_text(scratch_path("tokenizer.json"), "x");
 	OK(pb_model_find_tokenizer(m, &path, ERR));
-	assert_string_equal(path, at("tokenizer.json"));
+	assert_string_equal(path, scratch_path("tokenizer.json"));
 	pb_free(path);
 	pb_model_close(m);
 	assert_int_equal(tiny_model_write_tokenizer(scratch_path("small.bin"), 258, &err), PB_USAGE);

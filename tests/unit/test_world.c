@@ -106,7 +106,7 @@ static void deterministic(void **state)
 		assert_true(other.files[i].text.length != world.files[i].text.length || memcmp(other.files[i].text.data, world.files[i].text.data, world.files[i].text.length) != 0);
 	}
 	pb_hash_of_bytes(pb_text_c(file("world.json")), file("world.json")->length, hash);
-	assert_string_equal(hash, "710aac135c6d652b2f7655ae535de6f93d20650d9cc798585fcbbb1103064188");
+	assert_string_equal(hash, "a14e4e2990ebb2bdeb70d236d3eeb8c262e08f9363dc1f11993ce0a1e63000ba");
 	pb_world_free(&again);
 	pb_world_free(&other);
 }
@@ -460,7 +460,9 @@ static void tokenizer_works(void **state)
 	assert_true(pb_tokenizer_adds_bos(t));
 	assert_int_equal(pb_tokenizer_encode(t, file("test.txt")->data, file("test.txt")->length, PB_SPECIAL_DEFAULT, &ids, &err), PB_OK);
 	assert_int_equal(pb_tokenizer_decode(t, ids.data, ids.n, &back, &err), PB_OK);
-	assert_string_equal(pb_text_c(&back), pb_text_c(file("test.txt")));
+	/* Behind the blank that each text is put behind. */
+	assert_int_equal(back.data[0], ' ');
+	assert_string_equal(back.data + 1, pb_text_c(file("test.txt")));
 	/* It pays: under half a token a byte. */
 	assert_true(ids.n * 2 < file("test.txt")->length);
 	assert_int_equal(pb_json_parse(&json, "t", file("tokenizer.json")->data, file("tokenizer.json")->length, &err), PB_OK);
@@ -469,21 +471,25 @@ static void tokenizer_works(void **state)
 	json_object_foreach((json_t *)vocab, key, id)
 		names[json_integer_value(id)] = key;
 	for (int words = 0; words < 1500; words++) {
+		/* A word without a blank before it gets one. */
 		size_t n = (size_t)(*s == ' ') + strspn(s + (*s == ' '), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+		char word[64];
 
 		if (n == (size_t)(*s == ' ')) {
 			s++;
 			continue;
 		}
+		n = (size_t)snprintf(word, sizeof(word), "%s%.*s", *s == ' ' ? "" : " ", (int)n, s);
 		pb_text_clear(&expected);
 		pb_text_clear(&got);
-		merge_plainly(merges, s, n, &expected);
+		merge_plainly(merges, word, n, &expected);
 		ids.n = 0;
-		assert_int_equal(pb_tokenizer_encode(t, s, n, PB_SPECIAL_NONE, &ids, &err), PB_OK);
+		assert_int_equal(pb_tokenizer_encode(t, word, n, PB_SPECIAL_NONE, &ids, &err), PB_OK);
 		for (size_t i = 0; i < ids.n; i++)
 			pb_text_printf(&got, "%s%s", i ? "|" : "", names[ids.data[i]]);
 		assert_string_equal(got.data, expected.data);
-		s += n;
+		s += n - (size_t)(*s != ' ');
 	}
 	json_decref(json);
 	pb_ids_free(&ids);
@@ -502,7 +508,7 @@ static void assert_merges(const char *text, uint32_t n_tokens, const char *expec
 	struct pb_tokenizer *t;
 	size_t i;
 
-	if (pb_tokenizer_train(text, strlen(text), n_tokens, &json, &err))
+	if (pb_tokenizer_train(text, strlen(text), n_tokens, false, &json, &err))
 		fail_msg("%s", err.text);
 	t = tokenizer_of(&json);
 	assert_int_equal(pb_json_parse(&root, "t", json.data, json.length, &err), PB_OK);
@@ -534,7 +540,7 @@ static void training(void **state)
 	assert_merges("ab,ab,ac,ac", 260, "a b|a c");
 	assert_merges("abc,abc,abc,xbc,xbc,yab,yab,yab,yab,yab,yab", 300, "a b|y ab|ab c|b c|x bc");
 	assert_merges("", 300, "");
-	assert_int_equal(pb_tokenizer_train("a", 1, 257, &json, &err), PB_USAGE);
+	assert_int_equal(pb_tokenizer_train("a", 1, 257, false, &json, &err), PB_USAGE);
 	pb_text_free(&json);
 }
 
