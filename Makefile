@@ -35,7 +35,7 @@ CFLAGS = $(common) $(flags_$(config))
 LDFLAGS = $(flags_$(config)) -rdynamic
 LDLIBS = $(shell $(PKG_CONFIG) --libs $(modules)) -lcsv -lbz2 -lpthread -ldl -lm
 
-rooms := core/base core/counters core/model core/store backends tasks tasks/world quantizers reports harness/run harness/cli
+rooms := core/base core/counters core/model core/store backends backends/train tasks tasks/world quantizers reports harness/run harness/cli
 sources := $(filter-out %/skeleton.c,$(wildcard $(addsuffix /*.c,$(rooms))))
 main := harness/cli/main.c
 library := $(O)/libparetobench.a
@@ -64,6 +64,8 @@ $(program): $(O)/harness/cli/main.o $(library)
 $(library): $(objects)
 	@rm -f $@
 	$(call say,ar)ar rcs $@ $^
+# Loops over arrays; without errno of sqrt they become vector code, with the same results.
+$(O)/backends/train/kernels_%.o $(O)/backends/train/optimizer.o: flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc)$(CC) $(CFLAGS) $(if $(filter core/base/version.c,$<),-DPB_VERSION='"$(version)"') -MMD -MP -c -o $@ $<
