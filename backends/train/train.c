@@ -208,7 +208,7 @@ enum pb_status pb_trainer_step(struct pb_trainer *t, const int32_t *inputs, cons
 	for (int64_t i = 0; i < r->micro_batches; i++) {
 		size_t at = (size_t)i * net->n;
 
-		if (t->before)
+		if (t->before && t->extra)
 			t->before(t->extra->arg, inputs + at);
 		s.loss += pb_network_run_f32(net, inputs + at, targets + at, 1.0 / (double)n_targets, true, t->extra);
 	}
