@@ -2,10 +2,10 @@
 #include "backends/train/network.h"
 
 #ifdef __x86_64__
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 #define PB_REAL float
 #define PB_R(name) pb_##name##_f32
 #define PB_KERNELS pb_kernels_f32_avx512
+#define PB_TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
 #define PB_EXPONENTIALS 1
 #include "backends/train/kernels.inc"
 #endif

@@ -4,5 +4,6 @@
 #define PB_REAL double
 #define PB_R(name) pb_##name##_f64
 #define PB_KERNELS pb_kernels_f64_plain
+#define PB_TARGET
 #define PB_EXPONENTIALS 0
 #include "backends/train/kernels.inc"
