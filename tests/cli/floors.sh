@@ -13,6 +13,7 @@ may core/model core/base
 may core/store core/base
 may core/counters core/base
 may backends $core
+may backends/train $core backends
 may tasks $core
 may tasks/world $core
 may reports $core
