@@ -8,19 +8,45 @@
  * llamacpp   the raw file encoded once, chunks of 512 whose first token is replaced by BOS where the tokenizer adds BOS; the
  *            second half is scored: 255 predictions (llama.cpp examples/perplexity). At least two chunks.
  *
+ * gptq-c4    256 windows: a text drawn at random until it has enough tokens, each alone with the default special tokens, and a
+ *            window at a random place in it; CPython's generator with seed 0. onebit-c4 wants one token more; vptq-c4 takes 128.
+ * gptq-c4-new  the first 1,100 texts joined with blanks, encoded once, the first 256 windows.
+ * gptq-ptb, gptq-ptb-new  sentences joined with two line feeds, or with blanks.
+ * squeezellm, onebit, vptq, mobilellm  the scripts of these papers on WikiText-2: the rule of gptq-wt2 under their own names.
+ *
  * Rows of a raw file: a line with its line feed, or nothing when it is blank. A limit counts windows. */
 #include <string.h>
 #include "core/base/text.h"
 #include "tasks/data.h"
 #include "tasks/encode.h"
 #include "tasks/estimate.h"
+#include "tasks/python_random.h"
 #include "tasks/wikitext.h"
 
-enum rule { GPTQ, LLAMACPP, PARETOQ };
-static const struct {
+enum assembly { JOINED, ALONE, RAW, DRAWN };
+struct rule {
 	const char *id;
-	uint32_t length;
-} rules[] = { [GPTQ] = { "gptq-wt2", 2048 }, [LLAMACPP] = { "llamacpp", 512 }, [PARETOQ] = { "paretoq", 1024 } };
+	enum assembly assembly;
+	uint32_t length;            /* of a window */
+	const char *separator;      /* JOINED: between texts */
+	size_t n_texts, n_windows;  /* the first so many; 0: all. DRAWN: so many are drawn */
+	size_t longer;              /* DRAWN: tokens that a text has beyond a window, at least */
+};
+static const struct rule rules[] = {
+	{ .id = "gptq-c4", .assembly = DRAWN, .length = 2048, .n_windows = 256 },
+	{ .id = "gptq-c4-new", .assembly = JOINED, .length = 2048, .separator = " ", .n_texts = 1100, .n_windows = 256 },
+	{ .id = "gptq-ptb", .assembly = JOINED, .length = 2048, .separator = "\n\n" },
+	{ .id = "gptq-ptb-new", .assembly = JOINED, .length = 2048, .separator = " " },
+	{ .id = "gptq-wt2", .assembly = JOINED, .length = 2048, .separator = "\n\n" },
+	{ .id = "llamacpp", .assembly = RAW, .length = 512 },
+	{ .id = "mobilellm", .assembly = JOINED, .length = 2048, .separator = "\n\n" },
+	{ .id = "onebit", .assembly = JOINED, .length = 2048, .separator = "\n\n" },
+	{ .id = "onebit-c4", .assembly = DRAWN, .length = 2048, .n_windows = 256, .longer = 1 },
+	{ .id = "paretoq", .assembly = ALONE, .length = 1024 },
+	{ .id = "squeezellm", .assembly = JOINED, .length = 2048, .separator = "\n\n" },
+	{ .id = "vptq", .assembly = JOINED, .length = 2048, .separator = "\n\n" },
+	{ .id = "vptq-c4", .assembly = DRAWN, .length = 2048, .n_windows = 128 },
+};
 
 struct rows {
 	struct pb_text_item *rows;  /* slices of the raw text, or texts of records */
@@ -29,13 +55,13 @@ struct rows {
 	struct pb_arena *arena;
 };
 
-static enum rule rule_of(const struct pb_task *task)
+static const struct rule *rule_of(const struct pb_task *task)
 {
-	enum rule r = GPTQ;
+	size_t i = 0;
 
-	while (strcmp(rules[r].id, task->definition->protocol_id) != 0 && r < PARETOQ)
-		r++;
-	return r;
+	while (strcmp(rules[i].id, task->definition->protocol_id) != 0)
+		i++;
+	return &rules[i];
 }
 
 static enum pb_status window_check(const struct pb_definition *d, const struct pb_yaml *root, struct pb_error *err)
@@ -66,7 +92,7 @@ static enum pb_status window_read(struct pb_task_data *data, const struct pb_tas
 {
 	struct rows *rows = pb_arena_alloc(data->arena, 1, sizeof(*rows));
 	const struct pb_text_items *texts;
-	uint64_t length = task->definition->length ? task->definition->length : rules[rule_of(task)].length;
+	uint64_t length = task->definition->length ? task->definition->length : rule_of(task)->length;
 	enum pb_status st = rows ? pb_data_read_texts(data, task, path, 0, err) : pb_out_of_memory(err, "rows");
 
 	if (st)
@@ -89,14 +115,14 @@ static enum pb_status window_read(struct pb_task_data *data, const struct pb_tas
 	return st;
 }
 
-static enum pb_status encode_joined(const struct rows *rows, const struct pb_tokenizer *tokenizer, struct pb_ids *ids, struct pb_error *err)
+static enum pb_status encode_joined(const struct rows *rows, const struct rule *rule, const struct pb_tokenizer *tokenizer, struct pb_ids *ids, struct pb_error *err)
 {
 	struct pb_text joined = {0};
 	enum pb_status st;
 
-	for (size_t i = 0; i < rows->n; i++) {
+	for (size_t i = 0; i < rows->n && !(rule->n_texts && i == rule->n_texts); i++) {
 		if (i)
-			pb_text_string(&joined, "\n\n");
+			pb_text_string(&joined, rule->separator);
 		pb_text_bytes(&joined, rows->rows[i].text, rows->rows[i].size);
 	}
 	st = pb_text_check(&joined, err);
@@ -116,31 +142,84 @@ static enum pb_status encode_rows(const struct rows *rows, const struct pb_token
 	return st;
 }
 
-static enum pb_status encode(const struct pb_task *task, const struct rows *rows, enum rule rule, const struct pb_tokenizer *tokenizer, struct pb_ids *ids, struct pb_error *err)
+/* Draws that find no text of the length are given up after so many: a data set of short texts would be drawn from for ever. */
+#define MAX_DRAWS 1000000
+
+/* One window: a text that is long enough, then a place in it. */
+static enum pb_status draw_window(const struct pb_task *task, const struct rows *rows, const struct rule *rule, struct pb_python_random *random,
+	const struct pb_tokenizer *tokenizer, size_t length, struct pb_ids *ids, struct pb_error *err)
 {
-	if (rule == GPTQ)
-		return encode_joined(rows, tokenizer, ids, err);
-	if (rule == PARETOQ)
+	struct pb_ids text = {0};
+	enum pb_status st = PB_OK;
+
+	for (size_t tries = 0; !st; tries++) {
+		const struct pb_text_item *row = &rows->rows[pb_python_random_below(random, (uint32_t)rows->n)];
+
+		text.n = 0;
+		st = pb_tokenizer_encode(tokenizer, row->text, row->size, PB_SPECIAL_DEFAULT, &text, err);
+		if (st || text.n >= length + rule->longer)
+			break;
+		if (tries == MAX_DRAWS)
+			st = pb_fail(err, PB_FORMAT, "%s: no text of %zu tokens in %d draws", task->name, length + rule->longer, MAX_DRAWS);
+	}
+	/* randint(0, n - length - 1), which has nothing to draw from when the text is one window. */
+	if (!st && text.n == length)
+		st = pb_fail(err, PB_FORMAT, "%s: protocol %s: a text of exactly %zu tokens was drawn, where the rule has no window", task->name, rule->id, length);
+	if (!st) {
+		size_t at = pb_python_random_below(random, (uint32_t)(text.n - length));
+
+		for (size_t i = 0; !st && i < length; i++)
+			st = pb_ids_add(ids, text.data[at + i], err);
+	}
+	pb_ids_free(&text);
+	return st;
+}
+
+static enum pb_status encode_drawn(const struct pb_task *task, const struct rows *rows, const struct rule *rule, const struct pb_tokenizer *tokenizer, size_t length,
+	struct pb_ids *ids, struct pb_error *err)
+{
+	size_t n_windows = task->limit && task->limit < rule->n_windows ? (size_t)task->limit : rule->n_windows;
+	struct pb_python_random random;
+	enum pb_status st = PB_OK;
+
+	if (rows->n == 0 || rows->n > UINT32_MAX)
+		return pb_fail(err, PB_FORMAT, "%s: %zu texts to draw from", task->name, rows->n);
+	pb_python_random_seed(&random, 0);
+	for (size_t i = 0; i < n_windows && !st; i++)
+		st = draw_window(task, rows, rule, &random, tokenizer, length, ids, err);
+	return st;
+}
+
+static enum pb_status encode(const struct pb_task *task, const struct rows *rows, const struct rule *rule, const struct pb_tokenizer *tokenizer, size_t length,
+	struct pb_ids *ids, struct pb_error *err)
+{
+	if (rule->assembly == JOINED)
+		return encode_joined(rows, rule, tokenizer, ids, err);
+	if (rule->assembly == ALONE)
 		return encode_rows(rows, tokenizer, ids, err);
+	if (rule->assembly == DRAWN)
+		return encode_drawn(task, rows, rule, tokenizer, length, ids, err);
 	if (!rows->raw)
-		return pb_fail(err, PB_UNSUPPORTED, "%s: protocol llamacpp needs the raw text file; the data are records", task->name);
+		return pb_fail(err, PB_UNSUPPORTED, "%s: protocol %s needs the raw text file; the data are records", task->name, rule->id);
 	return pb_tokenizer_encode(tokenizer, rows->raw->text, rows->raw->size, PB_SPECIAL_DEFAULT, ids, err);
 }
 
-static enum pb_status add_windows(struct pb_request_list *list, const struct pb_task *task, enum rule rule, const struct pb_tokenizer *tokenizer,
+static enum pb_status add_windows(struct pb_request_list *list, const struct pb_task *task, const struct rule *rule, const struct pb_tokenizer *tokenizer,
 	int32_t *tokens, size_t n, size_t length, struct pb_error *err)
 {
-	size_t needed = rule == LLAMACPP ? 2 * length : rule == PARETOQ ? 2 : length;
-	size_t first = rule == LLAMACPP ? length / 2 + 1 : 1, n_windows = n / length;
-	bool put_bos = rule == LLAMACPP && pb_tokenizer_adds_bos(tokenizer) && pb_tokenizer_bos(tokenizer) >= 0;
+	size_t needed = rule->assembly == RAW ? 2 * length : rule->assembly == ALONE ? 2 : length;
+	size_t first = rule->assembly == RAW ? length / 2 + 1 : 1, n_windows = n / length;
+	bool put_bos = rule->assembly == RAW && pb_tokenizer_adds_bos(tokenizer) && pb_tokenizer_bos(tokenizer) >= 0;
 	enum pb_status st = PB_OK;
 
 	if (n < needed)
-		return pb_fail(err, PB_FORMAT, "%s: the text has %zu tokens; protocol %s@%zu needs at least %zu", task->name, n, rules[rule].id, length, needed);
+		return pb_fail(err, PB_FORMAT, "%s: the text has %zu tokens; protocol %s@%zu needs at least %zu", task->name, n, rule->id, length, needed);
 	if (first >= length)
-		return pb_fail(err, PB_USAGE, "%s: protocol %s@%zu: no token of a window is left to score", task->name, rules[rule].id, length);
+		return pb_fail(err, PB_USAGE, "%s: protocol %s@%zu: no token of a window is left to score", task->name, rule->id, length);
 	if (!n_windows)
 		return pb_request_add(list, tokens, n, 1, 0, false, err);
+	if (rule->n_windows && rule->n_windows < n_windows)
+		n_windows = rule->n_windows;
 	if (task->limit && task->limit < n_windows)
 		n_windows = (size_t)task->limit;
 	for (size_t i = 0; i < n_windows && !st; i++) {
@@ -154,22 +233,22 @@ static enum pb_status add_windows(struct pb_request_list *list, const struct pb_
 static enum pb_status window_make(struct pb_task_requests *out, const struct pb_task *task, const struct pb_task_data *data,
 	const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err)
 {
-	enum rule rule = rule_of(task);
+	const struct rule *rule = rule_of(task);
 	struct pb_request_list list = { .out = out };
 	struct pb_ids ids = {0};
 	int32_t *tokens;
 	uint32_t length;
-	enum pb_status st = pb_task_length(task, context, rules[rule].length, &length, err);
+	enum pb_status st = pb_task_length(task, context, rule->length, &length, err);
 
 	if (st)
 		return st;
-	st = encode(task, data->items, rule, tokenizer, &ids, err);
+	st = encode(task, data->items, rule, tokenizer, length, &ids, err);
 	if (!st)
 		st = pb_ids_keep(out->arena, &ids, -1, &tokens, err);
 	if (!st)
 		st = add_windows(&list, task, rule, tokenizer, tokens, ids.n, length, err);
 	pb_ids_free(&ids);
-	out->protocol = pb_arena_printf(out->arena, "%s@%u", rules[rule].id, length);
+	out->protocol = pb_arena_printf(out->arena, "%s@%u", rule->id, length);
 	return st || out->protocol ? st : pb_out_of_memory(err, "requests");
 }
 
@@ -190,11 +269,12 @@ static enum pb_status window_score(struct pb_task_result *result, const struct p
 		units.nll[i] = -sum;
 		units.tokens[i] = request->n - request->first;
 	}
-	return st ? st : pb_text_units_score(result, task, &units, rule_of(task) != LLAMACPP, err);
+	return st ? st : pb_text_units_score(result, task, &units, rule_of(task)->assembly != RAW, err);
 }
 
 static const char *const keys[] = { "doc_to_target", NULL };
-static const char *const protocols[] = { "gptq-wt2", "llamacpp", "paretoq", NULL };
+static const char *const protocols[] = { "gptq-wt2", "gptq-c4", "gptq-c4-new", "gptq-ptb", "gptq-ptb-new", "llamacpp", "mobilellm", "onebit", "onebit-c4", "paretoq",
+	"squeezellm", "vptq", "vptq-c4", NULL };
 static const char *const metrics[] = { "nll", "ppl_token", NULL };
 
 const struct pb_task_kind pb_task_kind_window = {

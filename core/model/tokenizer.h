@@ -31,6 +31,7 @@ struct pb_ids {
 	size_t n, capacity;
 };
 void pb_ids_free(struct pb_ids *ids);
+enum pb_status pb_ids_add(struct pb_ids *ids, int32_t id, struct pb_error *err) PB_MUST_CHECK;
 
 enum pb_special { PB_SPECIAL_DEFAULT, PB_SPECIAL_NONE, PB_SPECIAL_BOS };
 /* Appends the ids of n bytes of text (UTF-8; malformed bytes are treated as the format's reference does). Thread-safe. */

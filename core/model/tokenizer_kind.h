@@ -77,7 +77,6 @@ enum pb_status pb_segment_bpe(const struct pb_tokenizer *t, const char *text, si
 enum pb_status pb_segment_unigram(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_segment_char(const struct pb_tokenizer *t, const char *text, size_t n, struct pb_ids *ids, struct pb_error *err) PB_MUST_CHECK;
 
-enum pb_status pb_ids_add(struct pb_ids *ids, int32_t id, struct pb_error *err) PB_MUST_CHECK;
 /* A symbol that is no piece: its bytes, or one unknown for a run of them (`first`: where this text's ids begin). */
 enum pb_status pb_ids_add_unknown(const struct pb_tokenizer *t, const char *text, size_t n, size_t first, struct pb_ids *ids, struct pb_error *err) PB_MUST_CHECK;
 
