@@ -388,7 +388,7 @@ static void put_missing_counters(struct page *p)
 		const struct pb_view_counter *c = &v->counters[i];
 		if (c->has_value)
 			continue;
-		raw(p, any ? "; " : "<p class=\"muted\">Without a value in any cell: ");
+		raw(p, any ? "; " : "<p class=\"muted\">Without a value in any task: ");
 		text(p, c->name);
 		if (*c->reason) {
 			raw(p, " n/a (");
@@ -403,15 +403,11 @@ static void put_missing_counters(struct page *p)
 		raw(p, "<p class=\"muted\">No counters were recorded in this run.</p>\n");
 }
 
-static void put_time_section(struct page *p)
+static void put_time_heads(struct page *p)
 {
 	const struct pb_view *v = p->view;
-	raw(p, "<h2 id=\"time\">Time and counters</h2>\n");
-	put_missing_counters(p);
-	if (!v->n_cells)
-		return;
-	raw(p, "<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
 	put_identity_heads(p);
+	heading(p, "task", false);
 	heading(p, "status", false);
 	heading(p, "quantize", true);
 	heading(p, "evaluate", true);
@@ -427,26 +423,46 @@ static void put_time_section(struct page *p)
 		heading(p, pb_text_c(&t), true);
 		pb_text_free(&t);
 	}
-	raw(p, "</tr></thead>\n<tbody>\n");
-	for (size_t i = 0; i < v->n_cells; i++) {
-		const struct pb_view_cell *cell = &v->cells[i];
-		raw(p, "<tr>");
-		put_identity(p, cell->row);
-		element(p, "td", pb_row_status_name(cell->status));
-		put_seconds(p, cell->quantize_seconds);
-		put_seconds(p, cell->eval_seconds);
-		put_bytes(p, cell->peak_rss_bytes);
-		for (size_t k = 0; k < v->n_counters; k++) {
-			if (!v->counters[k].has_value)
-				continue;
-			const json_t *value = json_object_get(cell->counters, v->counters[k].name);
-			value = json_is_object(value) ? json_object_get(value, "value") : value;
-			open_number(p, json_is_number(value) ? json_number_value(value) : NAN);
-			pb_view_counter_text(&v->counters[k], cell, p->out);
-			raw(p, "</td>");
-		}
-		raw(p, "</tr>\n");
+}
+
+/* A task of a cell. The quantizing is the cell's: it stands in the line of its first task. */
+static void put_time_line(struct page *p, const struct pb_row *r, bool first)
+{
+	const struct pb_view *v = p->view;
+	raw(p, "<tr>");
+	put_identity(p, r);
+	element(p, "td", r->task);
+	element(p, "td", pb_row_status_name(r->status));
+	if (first)
+		put_seconds(p, r->quantize_seconds);
+	else
+		raw(p, "<td></td>");
+	put_seconds(p, r->eval_seconds);
+	put_bytes(p, r->peak_rss_bytes);
+	for (size_t k = 0; k < v->n_counters; k++) {
+		if (!v->counters[k].has_value)
+			continue;
+		open_number(p, pb_view_counter_value(&v->counters[k], r));
+		pb_view_counter_text(&v->counters[k], r, p->out);
+		raw(p, "</td>");
 	}
+	raw(p, "</tr>\n");
+}
+
+static void put_time_section(struct page *p)
+{
+	const struct pb_view *v = p->view;
+	raw(p, "<h2 id=\"time\">Time and counters</h2>\n");
+	put_missing_counters(p);
+	if (!v->n_cells)
+		return;
+	raw(p, "<p class=\"muted\">A line is a task of a cell; counters are those of its scoring. Peak memory is that of the process, with the model and data"
+		" that it keeps.</p>\n<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
+	put_time_heads(p);
+	raw(p, "</tr></thead>\n<tbody>\n");
+	for (size_t i = 0; i < v->n_cells; i++)
+		for (size_t k = 0; k < v->cells[i].n_tasks; k++)
+			put_time_line(p, v->cells[i].tasks[k], k == 0);
 	raw(p, "</tbody>\n</table>\n</div>\n");
 }
 

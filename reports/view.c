@@ -134,19 +134,6 @@ static enum pb_row_status worse(enum pb_row_status a, enum pb_row_status b)
 	return badness[b] > badness[a] ? b : a;
 }
 
-static void add_row(struct pb_view_cell *cell, const struct pb_row *row, bool new_task)
-{
-	cell->status = worse(cell->status, row->status);
-	if (isfinite(row->quantize_seconds))
-		cell->quantize_seconds = row->quantize_seconds;
-	if (new_task && isfinite(row->eval_seconds))
-		cell->eval_seconds = isfinite(cell->eval_seconds) ? cell->eval_seconds + row->eval_seconds : row->eval_seconds;
-	if (row->peak_rss_bytes > cell->peak_rss_bytes) /* PB_ABSENT is the least */
-		cell->peak_rss_bytes = row->peak_rss_bytes;
-	if (!cell->counters && row->counters)
-		cell->counters = row->counters;
-}
-
 static int compare_point_pointers(const void *pa, const void *pb)
 {
 	return compare_cells((*(const struct pb_point *const *)pa)->row, (*(const struct pb_point *const *)pb)->row);
@@ -185,8 +172,9 @@ static enum pb_status make_cells(struct pb_view *view, struct pb_error *err)
 {
 	const struct pb_rows *rows = view->input->rows;
 	const struct pb_row **list = pb_arena_alloc(view->arena, rows->n, sizeof *list);
+	const struct pb_row **tasks = pb_arena_alloc(view->arena, rows->n, sizeof *tasks);
 	view->cells = pb_arena_alloc(view->arena, rows->n, sizeof *view->cells);
-	if (!list || !view->cells)
+	if (!list || !tasks || !view->cells)
 		return pb_out_of_memory(err, "a report");
 	for (size_t i = 0; i < rows->n; i++)
 		list[i] = &rows->rows[i];
@@ -194,10 +182,14 @@ static enum pb_status make_cells(struct pb_view *view, struct pb_error *err)
 		qsort(list, rows->n, sizeof *list, compare_row_pointers);
 	for (size_t i = 0; i < rows->n;) {
 		struct pb_view_cell *cell = &view->cells[view->n_cells++];
-		*cell = (struct pb_view_cell){ .row = list[i], .status = PB_ROW_OK, .quantize_seconds = NAN, .eval_seconds = NAN, .peak_rss_bytes = PB_ABSENT };
+		*cell = (struct pb_view_cell){ .row = list[i], .status = PB_ROW_OK, .tasks = tasks };
 		size_t k = i;
-		for (; k < rows->n && compare_cells(list[i], list[k]) == 0; k++)
-			add_row(cell, list[k], k == i || strcmp(list[k]->task, list[k - 1]->task) != 0);
+		for (; k < rows->n && compare_cells(list[i], list[k]) == 0; k++) {
+			cell->status = worse(cell->status, list[k]->status);
+			if (k == i || strcmp(list[k]->task, list[k - 1]->task) != 0)
+				cell->tasks[cell->n_tasks++] = list[k];
+		}
+		tasks += cell->n_tasks;
 		view->n_status[cell->status]++;
 		i = k;
 	}
@@ -249,29 +241,12 @@ static const char *counter_reason(const json_t *counter)
 	return *s ? s : counter_member(counter, "status");
 }
 
-static enum pb_status make_counters(struct pb_view *view, struct pb_error *err)
+/* What is said of a counter over all tasks. */
+static void sum_up_counter(const struct pb_view *view, struct pb_view_counter *c)
 {
-	size_t n = 0;
-	const char *name;
-	json_t *value;
 	for (size_t i = 0; i < view->n_cells; i++)
-		n += json_object_size(view->cells[i].counters);
-	const char **names = pb_arena_alloc(view->arena, n, sizeof *names);
-	view->counters = pb_arena_alloc(view->arena, n, sizeof *view->counters);
-	if (!names || !view->counters)
-		return pb_out_of_memory(err, "a report");
-	n = 0;
-	for (size_t i = 0; i < view->n_cells; i++)
-		json_object_foreach(view->cells[i].counters, name, value)
-			names[n++] = name;
-	(void)count_different(names, n);
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
-			continue;
-		struct pb_view_counter *c = &view->counters[view->n_counters++];
-		*c = (struct pb_view_counter){ .name = names[i], .unit = "", .reason = "" };
-		for (size_t k = 0; k < view->n_cells; k++) {
-			const json_t *counter = json_object_get(view->cells[k].counters, names[i]);
+		for (size_t k = 0; k < view->cells[i].n_tasks; k++) {
+			const json_t *counter = json_object_get(view->cells[i].tasks[k]->counters, c->name);
 			if (!counter)
 				continue;
 			c->has_value = c->has_value || counter_value(counter);
@@ -280,13 +255,44 @@ static enum pb_status make_counters(struct pb_view *view, struct pb_error *err)
 			if (!*c->reason && !counter_value(counter))
 				c->reason = counter_reason(counter);
 		}
+}
+
+static enum pb_status make_counters(struct pb_view *view, struct pb_error *err)
+{
+	size_t n = 0;
+	const char *name;
+	json_t *value;
+	for (size_t i = 0; i < view->n_cells; i++)
+		for (size_t k = 0; k < view->cells[i].n_tasks; k++)
+			n += json_object_size(view->cells[i].tasks[k]->counters);
+	const char **names = pb_arena_alloc(view->arena, n, sizeof *names);
+	view->counters = pb_arena_alloc(view->arena, n, sizeof *view->counters);
+	if (!names || !view->counters)
+		return pb_out_of_memory(err, "a report");
+	n = 0;
+	for (size_t i = 0; i < view->n_cells; i++)
+		for (size_t k = 0; k < view->cells[i].n_tasks; k++)
+			json_object_foreach(view->cells[i].tasks[k]->counters, name, value)
+				names[n++] = name;
+	(void)count_different(names, n);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
+			continue;
+		view->counters[view->n_counters] = (struct pb_view_counter){ .name = names[i], .unit = "", .reason = "" };
+		sum_up_counter(view, &view->counters[view->n_counters++]);
 	}
 	return PB_OK;
 }
 
-void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_view_cell *cell, struct pb_text *out)
+double pb_view_counter_value(const struct pb_view_counter *counter, const struct pb_row *row)
 {
-	const json_t *value = counter_value(json_object_get(cell->counters, counter->name));
+	const json_t *value = counter_value(json_object_get(row->counters, counter->name));
+	return value ? json_number_value(value) : NAN;
+}
+
+void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_row *row, struct pb_text *out)
+{
+	const json_t *value = counter_value(json_object_get(row->counters, counter->name));
 	if (!value)
 		pb_text_string(out, "n/a");
 	else if (json_is_integer(value) && llabs(json_integer_value(value)) < 1000000)

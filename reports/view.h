@@ -10,16 +10,15 @@
 struct pb_view_cell {
 	const struct pb_row *row;           /* its first row: identity */
 	enum pb_row_status status;          /* ok only when all its rows are */
-	double quantize_seconds, eval_seconds; /* eval: sum over tasks; NaN when unknown */
-	int64_t peak_rss_bytes;
-	json_t *counters;                   /* borrowed; NULL when there are none */
+	const struct pb_row **tasks;        /* a row of each of its tasks: time and counters are those of a task */
+	size_t n_tasks;
 	const struct pb_point **points;     /* one a column of the view; NULL: no point */
 };
 
-/* A counter over all cells. */
+/* A counter over all tasks of all cells. */
 struct pb_view_counter {
 	const char *name, *unit;
-	bool has_value;                     /* in any cell; if not, `reason` says why */
+	bool has_value;                     /* in any task; if not, `reason` says why */
 	const char *reason;
 };
 
@@ -48,8 +47,9 @@ void pb_view_free(struct pb_view *view);
 /* The note under a figure of this front: models, items, convention, what is left out; with_date: date and version too, for a figure
  * that may stand alone. In the arena; NULL when memory is out. */
 const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date);
-/* "n/a" or a value with its unit. */
-void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_view_cell *cell, struct pb_text *out);
+/* The number of a counter in a row, NaN when there is none; and as text, "n/a" without. */
+double pb_view_counter_value(const struct pb_view_counter *counter, const struct pb_row *row);
+void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_row *row, struct pb_text *out);
 /* The heading of a column: title and unit. */
 void pb_view_heading(const struct pb_front *front, struct pb_text *out);
 /* Identities of models and tasks for the provenance: pairs of texts, in the arena. */
