@@ -68,7 +68,7 @@ $(library): $(objects)
 $(O)/backends/train/kernels_%.o $(O)/backends/train/optimizer.o: flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,cc)$(CC) $(CFLAGS) $(if $(filter core/base/version.c,$<),-DPB_VERSION='"$(version)"') -MMD -MP -c -o $@ $<
+	$(call say,cc)$(CC) $(CFLAGS) $(if $(filter core/base/version.c,$<),-DPB_VERSION='"$(version)"') $(if $(filter harness/run/machine.c,$<),-DPB_YAML_BUILT='"$(shell $(PKG_CONFIG) --modversion yaml-0.1)"') -MMD -MP -c -o $@ $<
 $(O)/%.so: %.c
 	@mkdir -p $(@D)
 	$(call say,cc)$(CC) $(CFLAGS) -fPIC -shared -MMD -MP -o $@ $<

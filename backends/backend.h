@@ -38,6 +38,16 @@ struct pb_backend {
 extern const struct pb_backend *const pb_backends[];   /* sorted by name */
 extern const size_t pb_n_backends;
 const struct pb_backend *pb_backend_find(const char *name, struct pb_error *err); /* NULL: unknown, nearest name in err */
+
+/* A backend with its options. */
+struct pb_backend_use {
+	const struct pb_backend *backend;
+	void *options;              /* pb_free'd by pb_backend_use_free */
+};
+/* "NAME" or "NAME:opt=value,opt=value" */
+enum pb_status pb_backend_use_parse(struct pb_backend_use *out, const char *text, struct pb_error *err) PB_MUST_CHECK;
+void pb_backend_use_free(struct pb_backend_use *use);      /* {0} is fine */
+
 enum pb_status pb_backend_check(const struct pb_backend *b, struct pb_error *err) PB_MUST_CHECK;
 
 #endif

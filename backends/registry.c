@@ -34,12 +34,45 @@ const struct pb_backend *pb_backend_find(const char *name, struct pb_error *err)
 	return NULL;
 }
 
+enum pb_status pb_backend_use_parse(struct pb_backend_use *out, const char *text, struct pb_error *err)
+{
+	const char *colon = strchr(text, ':');
+	char *name = pb_strndup(text, colon ? (size_t)(colon - text) : strlen(text));
+	const struct pb_backend *b;
+	void *options;
+	enum pb_status st;
+
+	if (!name)
+		return pb_out_of_memory(err, "the name of a backend");
+	b = pb_backend_find(name, err);
+	pb_free(name);
+	if (!b)
+		return PB_USAGE;
+	options = pb_alloc_zero(1, b->options_size);
+	if (!options)
+		return pb_out_of_memory(err, "the options of a backend");
+	pb_options_default(b->options, options);
+	st = pb_options_parse(b->options, options, b->name, colon ? colon + 1 : NULL, err);
+	if (st) {
+		pb_free(options);
+		return st;
+	}
+	*out = (struct pb_backend_use){ b, options };
+	return PB_OK;
+}
+
+void pb_backend_use_free(struct pb_backend_use *use)
+{
+	pb_free(use->options);
+	*use = (struct pb_backend_use){ 0 };
+}
+
 enum pb_status pb_backend_check(const struct pb_backend *b, struct pb_error *err)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
 	const struct { const char *name; bool present; } needed[] = {
 		{ "title", b->title }, { "help", b->help }, { "open", b->open }, { "score", b->score }, { "logits", b->logits },
-		{ "kernel", b->kernel }, { "close", b->close },
+		{ "kernel", b->kernel }, { "close", b->close }, { "options", b->options },
 	};
 
 	if (!b->name || !*b->name || strspn(b->name, allowed) != strlen(b->name))
@@ -51,5 +84,5 @@ enum pb_status pb_backend_check(const struct pb_backend *b, struct pb_error *err
 			return pb_fail(err, PB_FAILED, "backend %s: %s is missing", b->name, needed[i].name);
 	if (b->version < 1)
 		return pb_fail(err, PB_FAILED, "backend %s: version is 0", b->name);
-	return b->options ? pb_options_check(b->options, b->name, err) : PB_OK;
+	return pb_options_check(b->options, b->name, err);
 }

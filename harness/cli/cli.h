@@ -65,6 +65,18 @@ enum pb_status pb_cli_count(const char *flag, const char *value, uint64_t low, u
 /* A model argument with its tokenizer flag; looked for as given and in the data folders. */
 enum pb_status pb_cli_model(struct pb_cli *cli, const char *name, const char *tokenizer, struct pb_sweep_model *out, struct pb_error *err) PB_MUST_CHECK;
 
+/* The first argument as an opened model, with what works on it; all values finite. */
+struct pb_opened {
+	struct pb_sweep_model spec;
+	struct pb_pool *pool;
+	struct pb_workspace *workspace;
+	struct pb_model *model;     /* the workspace's */
+};
+enum pb_status pb_cli_open(struct pb_cli *cli, const char *tokenizer, struct pb_opened *out, struct pb_error *err) PB_MUST_CHECK;
+/* All but the model itself: it is opened when it is asked for. */
+enum pb_status pb_cli_workspace(struct pb_cli *cli, const char *tokenizer, struct pb_opened *out, struct pb_error *err) PB_MUST_CHECK;
+void pb_cli_close(struct pb_opened *opened);    /* also after a failed open */
+
 /* A pool of --threads threads (default: all processors). */
 enum pb_status pb_cli_pool(const struct pb_cli *cli, struct pb_pool **pool, struct pb_error *err) PB_MUST_CHECK;
 

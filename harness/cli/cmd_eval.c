@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "core/base/log.h"
+#include "core/counters/counters.h"
 #include "harness/cli/cli.h"
 #include "harness/cli/records.h"
 
@@ -16,7 +17,7 @@ struct eval_state {
 
 static const struct pb_flag flags[] = {
 	{ "quantizer", 'q', "NAME[:opt=value,...]", "quantize first (default: identity)" },
-	{ "backend", 'b', "NAME", "default: blas" },
+	{ "backend", 'b', "NAME[:opt=value,...]", "default: blas" },
 	{ "task", 't', "TASK[,TASK]", "what to score; may be repeated" },
 	{ "limit", 'l', "N", "the first N items of each task" },
 	{ "protocol", 0, "ID", "instead of the task's own; see 'paretobench list protocols'" },
@@ -121,9 +122,7 @@ static enum pb_status eval_cell(struct eval_state *s, struct pb_cli *cli, struct
 static enum pb_status eval_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct eval_state *s = state;
-	struct pb_sweep_model model;
-	struct pb_pool *pool = NULL;
-	struct pb_workspace *w = NULL;
+	struct pb_opened opened = {0};
 	enum pb_status st;
 
 	if (s->n_tasks == 0)
@@ -132,15 +131,13 @@ static enum pb_status eval_run(void *state, struct pb_cli *cli, int *code, struc
 		s->tasks[i].limit = s->limit;
 		s->tasks[i].protocol = s->protocol;
 	}
-	st = pb_cli_model(cli, cli->args[0], s->tokenizer, &model, err);
+	/* Before there are threads, as PAPI wants it. */
+	st = pb_counters_probe(err);
 	if (!st)
-		st = pb_cli_pool(cli, &pool, err);
+		st = pb_cli_workspace(cli, s->tokenizer, &opened, err);
 	if (!st)
-		st = pb_workspace_new(&w, pool, &cli->data, err);
-	if (!st)
-		st = eval_cell(s, cli, w, &model, code, err);
-	pb_workspace_free(w);
-	pb_pool_free(pool);
+		st = eval_cell(s, cli, opened.workspace, &opened.spec, code, err);
+	pb_cli_close(&opened);
 	return st;
 }
 

@@ -13,7 +13,7 @@ static const struct pb_flag flags[] = {
 	{ "ids", 'i', "1,2,3", "token ids, BOS included" },
 	{ "last", 0, NULL, "only after the last token" },
 	{ "quantizer", 'q', "NAME[:opt=value,...]", "quantize first (default: identity)" },
-	{ "backend", 'b', "NAME", "default: reference" },
+	{ "backend", 'b', "NAME[:opt=value,...]", "default: reference" },
 	{ "tokenizer", 0, "FILE", "checked against the model's vocabulary" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -78,33 +78,29 @@ static void format_logits(struct pb_text *t, const int32_t *ids, uint32_t n, boo
 	pb_text_string(t, "]}\n");
 }
 
-static enum pb_status compute(struct logits_state *s, struct pb_cli *cli, struct pb_model *model, struct pb_pool *pool, struct pb_error *err)
+static enum pb_status compute(struct logits_state *s, struct pb_cli *cli, const struct pb_opened *opened, const struct pb_backend_use *use, struct pb_error *err)
 {
-	const struct pb_backend *backend = pb_backend_find(s->backend ? s->backend : "reference", err);
+	const struct pb_model *model = opened->model;
 	struct pb_session *session = NULL;
 	struct pb_text t = {0};
 	int32_t *ids = NULL;
 	uint32_t n = 0;
-	void *options;
 	float *logits;
-	enum pb_status st;
+	size_t n_logits;
+	enum pb_status st = parse_ids(cli, s->ids, model, &ids, &n, err);
 
-	if (!backend)
-		return PB_USAGE;
-	if ((st = parse_ids(cli, s->ids, model, &ids, &n, err)))
-		return st;
-	options = pb_arena_alloc(cli->arena, 1, backend->options_size ? backend->options_size : 1);
-	logits = pb_arena_alloc(cli->arena, (size_t)(s->last ? 1 : n) * model->config.n_vocab, sizeof(float));
-	if (!options || !logits)
-		return pb_out_of_memory(err, "logits");
-	if (backend->options)
-		pb_options_default(backend->options, options);
-	st = backend->open(&session, model, options, pool, err);
 	if (st)
 		return st;
-	st = backend->logits(session, ids, n, !s->last, logits, err);
-	backend->close(session);
-	if (!st && pb_count_not_finite(logits, (size_t)(s->last ? 1 : n) * model->config.n_vocab))
+	n_logits = (size_t)(s->last ? 1 : n) * model->config.n_vocab;
+	logits = pb_arena_alloc(cli->arena, n_logits, sizeof(float));
+	if (!logits)
+		return pb_out_of_memory(err, "logits");
+	st = use->backend->open(&session, model, use->options, opened->pool, err);
+	if (st)
+		return st;
+	st = use->backend->logits(session, ids, n, !s->last, logits, err);
+	use->backend->close(session);
+	if (!st && pb_count_not_finite(logits, n_logits))
 		st = pb_fail(err, PB_NUMERIC, "%s: logits are not finite", model->name);
 	if (!st) {
 		format_logits(&t, ids, n, s->last, logits, model->config.n_vocab);
@@ -117,38 +113,29 @@ static enum pb_status compute(struct logits_state *s, struct pb_cli *cli, struct
 static enum pb_status logits_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct logits_state *s = state;
-	struct pb_quantizer_use use = {0};
-	struct pb_sweep_model spec;
-	struct pb_model *model = NULL;
-	struct pb_pool *pool = NULL;
+	struct pb_quantizer_use quantizer = {0};
+	struct pb_backend_use backend = {0};
+	struct pb_opened opened = {0};
+	struct pb_tokenizer *tokenizer = NULL;
 	enum pb_status st;
 
 	(void)code;
 	if (!s->ids)
 		return pb_fail(err, PB_USAGE, "logits: --ids is missing");
-	st = pb_cli_model(cli, cli->args[0], s->tokenizer, &spec, err);
+	st = pb_backend_use_parse(&backend, s->backend ? s->backend : "reference", err);
 	if (!st)
-		st = pb_model_open(&model, spec.path, err);
+		st = pb_quantizer_use_parse(&quantizer, s->quantizer ? s->quantizer : "identity", err);
 	if (!st)
-		st = pb_model_check_finite(model, err);
-	if (!st && s->tokenizer) {
-		struct pb_tokenizer *tokenizer = NULL;
-
-		st = pb_tokenizer_open(&tokenizer, spec.tokenizer, model->config.n_vocab, err);
-		pb_tokenizer_free(tokenizer);
-	}
+		st = pb_cli_open(cli, s->tokenizer, &opened, err);
+	if (!st && s->tokenizer)
+		st = pb_workspace_tokenizer(opened.workspace, &opened.spec, &tokenizer, err);
+	if (!st && s->quantizer)
+		st = pb_quantize_model(opened.model, &quantizer, 0, opened.pool, err);
 	if (!st)
-		st = pb_cli_pool(cli, &pool, err);
-	if (!st && s->quantizer) {
-		st = pb_quantizer_use_parse(&use, s->quantizer, err);
-		if (!st)
-			st = pb_quantize_model(model, &use, 0, pool, err);
-		pb_quantizer_use_free(&use);
-	}
-	if (!st)
-		st = compute(s, cli, model, pool, err);
-	pb_pool_free(pool);
-	pb_model_close(model);
+		st = compute(s, cli, &opened, &backend, err);
+	pb_cli_close(&opened);
+	pb_quantizer_use_free(&quantizer);
+	pb_backend_use_free(&backend);
 	return st;
 }
 

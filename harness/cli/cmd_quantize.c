@@ -101,9 +101,7 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 {
 	struct quantize_state *s = state;
 	struct pb_quantizer_use use = {0};
-	struct pb_sweep_model spec;
-	struct pb_model *model = NULL;
-	struct pb_pool *pool = NULL;
+	struct pb_opened opened = {0};
 	enum pb_status st;
 
 	(void)code;
@@ -111,26 +109,19 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 		return pb_fail(err, PB_USAGE, "quantize: %s is missing", s->quantizer ? "-o DIR" : "-q NAME");
 	st = pb_quantizer_use_parse(&use, s->quantizer, err);
 	if (!st)
-		st = pb_cli_model(cli, cli->args[0], s->tokenizer, &spec, err);
-	if (!st)
-		st = pb_model_open(&model, spec.path, err);
-	if (!st)
-		st = pb_model_check_finite(model, err);
-	if (!st)
-		st = pb_cli_pool(cli, &pool, err);
-	if (!st && model->quantization)
-		st = pb_fail(err, PB_UNSUPPORTED, "%s: is quantized already", spec.path);
+		st = pb_cli_open(cli, s->tokenizer, &opened, err);
+	if (!st && opened.model->quantization)
+		st = pb_fail(err, PB_UNSUPPORTED, "%s: is quantized already", opened.spec.path);
 	/* The folder before the work: hours of it must not end in "cannot write". */
 	if (!st)
 		st = pb_folder_make(s->folder, err);
 	if (!st)
-		st = pb_quantize_model(model, &use, (int64_t)s->seed, pool, err);
+		st = pb_quantize_model(opened.model, &use, (int64_t)s->seed, opened.pool, err);
 	if (!st)
-		st = write_model(s, model, &use, spec.tokenizer, err);
+		st = write_model(s, opened.model, &use, opened.spec.tokenizer, err);
 	if (!st)
-		st = print_size(model, s->folder, err);
-	pb_pool_free(pool);
-	pb_model_close(model);
+		st = print_size(opened.model, s->folder, err);
+	pb_cli_close(&opened);
 	pb_quantizer_use_free(&use);
 	return st;
 }

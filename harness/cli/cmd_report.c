@@ -24,16 +24,20 @@ static enum pb_status report_set(void *state, struct pb_cli *cli, const char *na
 	return PB_OK;
 }
 
-/* A member of an object as "key value"; of {built, running} the version that ran, and the other when it differs. */
+/* A member of an object as "key value"; of a library the version that ran, and the one it was built with when that is another. */
 static void put_member(struct pb_text *t, const char *key, const json_t *value)
 {
 	const char *built = json_string_value(json_object_get(value, "built")), *running = json_string_value(json_object_get(value, "running"));
 	char *text = NULL;
 
 	pb_text_printf(t, "%s%s ", t->length ? ", " : "", key);
-	if (built && running)
-		pb_text_printf(t, strstr(running, built) ? "%s" : "%s (built with %s)", running, built);
-	else if (json_is_string(value))
+	if (running)
+		pb_text_string(t, running);
+	if (built && !(running && strstr(running, built)))
+		pb_text_printf(t, "%s(built with %s)", running ? " " : "", built);
+	if (built || running)
+		return;
+	if (json_is_string(value))
 		pb_text_string(t, json_string_value(value));
 	else if ((text = pb_json_canonical(value)))
 		pb_text_string(t, text);

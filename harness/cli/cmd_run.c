@@ -56,7 +56,7 @@ static enum pb_status run_set(void *state, struct pb_cli *cli, const char *name,
 static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, struct pb_error *err)
 {
 	struct pb_text t = {0};
-	double cost = 0, bits;
+	double cost = 0;
 	char weight[32], model[32], duration[32];
 	enum pb_status st;
 
@@ -74,8 +74,7 @@ static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, stru
 		}
 		pb_format_size(weight, (double)c->cell.weight_bytes);
 		pb_format_size(model, (double)c->cell.model_bytes);
-		bits = c->cell.cost / GUESSED_RATE;
-		pb_format_duration(duration, bits);
+		pb_format_duration(duration, c->cell.cost / GUESSED_RATE);
 		pb_text_printf(&t, "%4zu  %-32s %-16s %-10s %11s %11s %6s  %.12s", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, weight, model, duration, c->cell.key);
 		pb_progress_one_line(&t, line);
 		pb_text_char(&t, '\n');

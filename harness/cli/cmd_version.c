@@ -14,8 +14,11 @@ static void format_libraries(struct pb_text *t)
 	const char *name;
 	json_t *versions;
 
-	json_object_foreach(libraries, name, versions)
-		pb_text_printf(t, "%-10s built with %-20s running %s\n", name, json_string_value(json_object_get(versions, "built")), json_string_value(json_object_get(versions, "running")));
+	json_object_foreach(libraries, name, versions) {
+		const char *built = json_string_value(json_object_get(versions, "built")), *running = json_string_value(json_object_get(versions, "running"));
+
+		pb_text_printf(t, "%-10s built with %-20s running %s\n", name, built ? built : "n/a", running ? running : "n/a");
+	}
 	json_decref(libraries);
 }
 

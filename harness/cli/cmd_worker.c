@@ -1,14 +1,19 @@
 /* paretobench worker: started by `run`, not by hand. */
+#include "core/counters/counters.h"
 #include "harness/cli/cli.h"
 #include "harness/run/worker.h"
 
 static enum pb_status worker_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct pb_pool *pool = NULL;
-	enum pb_status st = pb_cli_pool(cli, &pool, err);
+	enum pb_status st;
 
 	(void)state;
 	(void)code;
+	/* Before there are threads, as PAPI wants it. */
+	st = pb_counters_probe(err);
+	if (!st)
+		st = pb_cli_pool(cli, &pool, err);
 	if (st)
 		return st;
 	st = pb_worker_main(pool, &cli->data, err);

@@ -79,24 +79,6 @@ enum pb_status pb_cli_count(const char *flag, const char *value, uint64_t low, u
 	return PB_OK;
 }
 
-enum pb_status pb_cli_model(struct pb_cli *cli, const char *name, const char *tokenizer, struct pb_sweep_model *out, struct pb_error *err)
-{
-	enum pb_status st;
-
-	memset(out, 0, sizeof(*out));
-	if (strncmp(name, "hf:", 3) == 0)
-		return pb_fail(err, PB_UNSUPPORTED, "%s: this version fetches nothing\nname a local path", name);
-	st = pb_find_file(cli->arena, name, NULL, &cli->data, &out->path, err);
-	if (!st && tokenizer)
-		st = pb_find_file(cli->arena, tokenizer, NULL, &cli->data, &out->tokenizer, err);
-	return st;
-}
-
-enum pb_status pb_cli_pool(const struct pb_cli *cli, struct pb_pool **pool, struct pb_error *err)
-{
-	return pb_pool_new(pool, cli->threads ? cli->threads : pb_cpu_count(), err);
-}
-
 static enum pb_status parse_when(const char *flag, const char *value, enum pb_when *out, struct pb_error *err)
 {
 	static const char *const names[] = { "auto", "always", "never" };

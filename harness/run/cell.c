@@ -190,8 +190,7 @@ static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_
 	pb_text_printf(&label, "%s", use->quantizer->name);
 	if (strcmp(use->quantizer->name, "identity") != 0)
 		pb_text_printf(&label, " w%.3g", use->quantizer->wbits(use->options, source));
-	if (use->quantizer->options)
-		pb_options_label(use->quantizer->options, use->options, &options);
+	pb_options_label(use->quantizer->options, use->options, &options);
 	for (const char *p = pb_text_c(&options); *p;) {
 		size_t n = strcspn(p, ",");
 
@@ -205,32 +204,16 @@ static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_
 	return copy;
 }
 
-/* The options as they take effect, canonical; "{}" when there are none. In the arena. */
+/* The options as they take effect, canonical. In the arena. */
 static const char *effective_options(struct pb_arena *arena, const struct pb_option *table, const void *options)
 {
-	json_t *object = table ? pb_options_json(table, options) : json_object();
+	json_t *object = pb_options_json(table, options);
 	char *text = object ? pb_json_canonical(object) : NULL;
 	const char *copy = text ? pb_arena_strdup(arena, text) : NULL;
 
 	json_decref(object);
 	pb_free(text);
 	return copy;
-}
-
-/* A backend with its options at their defaults. */
-static enum pb_status open_backend(const char *name, const struct pb_backend **backend, void **options, struct pb_error *err)
-{
-	const struct pb_backend *b = pb_backend_find(name, err);
-
-	if (!b)
-		return PB_USAGE;
-	*options = pb_alloc_zero(1, b->options_size ? b->options_size : 1);
-	if (!*options)
-		return pb_out_of_memory(err, "options");
-	if (b->options)
-		pb_options_default(b->options, *options);
-	*backend = b;
-	return PB_OK;
 }
 
 static const char *model_name(const struct pb_sweep_model *spec, const struct pb_model *model)
@@ -263,79 +246,95 @@ static enum pb_status plan_sizes(const struct pb_model *model, const struct pb_q
 	return PB_OK;
 }
 
-enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, struct pb_error *err)
-{
-	struct pb_quantizer_use use = {0};
-	const struct pb_backend *backend = NULL;
-	void *backend_options = NULL;
-	struct pb_model *model = NULL;
-	struct pb_tokenizer *tokenizer = NULL;
-	struct pb_hash *hash = NULL;
-	const char *options, *backend_text;
-	double chars = 0;
-	size_t n_missing = 0;
-	enum pb_status st = pb_quantizer_use_parse(&use, cell->quantizer, err);
+/* What a plan is made of. */
+struct parts {
+	struct pb_quantizer_use quantizer;
+	struct pb_backend_use backend;
+	struct pb_model *model;
+	struct pb_tokenizer *tokenizer;
+};
 
-	if (!st)
-		st = open_backend(cell->backend, &backend, &backend_options, err);
-	if (!st)
-		st = pb_workspace_model(w, cell->model, &model, err);
-	if (!st)
-		st = pb_workspace_tokenizer(w, cell->model, &tokenizer, err);
-	if (!st)
-		st = plan_sizes(model, &use, cell, err);
-	if (st)
-		goto done;
-	options = use.quantizer->options ? effective_options(w->arena, use.quantizer->options, use.options) : "{}";
-	backend_text = backend->options ? effective_options(w->arena, backend->options, backend_options) : "{}";
-	cell->label = make_label(w->arena, &use, model->matrices[0].source.dtype);
-	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, model));
-	hash = pb_hash_new();
-	if (!options || !backend_text || !cell->label || !cell->model_name || !hash) {
-		if (hash)
-			pb_hash_finish(hash, cell->key);
-		st = pb_out_of_memory(err, "the plan");
-		goto done;
-	}
-	if ((st = pb_quantize_check(model, &use, err))) {
-		pb_hash_finish(hash, cell->key);
-		goto done;
-	}
+/* Everything that can change the numbers, and how much text there is to score. */
+static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *cell, const struct parts *parts, struct pb_hash *hash, double *chars, struct pb_error *err)
+{
+	const struct pb_quantizer *q = parts->quantizer.quantizer;
+	const struct pb_backend *b = parts->backend.backend;
+	const char *options = effective_options(w->arena, q->options, parts->quantizer.options);
+	const char *backend_options = effective_options(w->arena, b->options, parts->backend.options);
+	size_t n_missing = 0;
+
+	if (!options || !backend_options)
+		return pb_out_of_memory(err, "the plan");
 	pb_hash_bytes(hash, &(uint32_t){ PB_NUMERICS_VERSION }, sizeof(uint32_t));
 	pb_hash_string(hash, cell->model_name);
-	pb_hash_string(hash, model->hash);
-	pb_hash_string(hash, pb_tokenizer_hash(tokenizer));
-	pb_hash_string(hash, use.quantizer->name);
-	pb_hash_bytes(hash, &(uint32_t){ use.quantizer->version }, sizeof(uint32_t));
+	pb_hash_string(hash, parts->model->hash);
+	pb_hash_string(hash, pb_tokenizer_hash(parts->tokenizer));
+	pb_hash_string(hash, q->name);
+	pb_hash_bytes(hash, &(uint32_t){ q->version }, sizeof(uint32_t));
 	pb_hash_string(hash, options);
 	pb_hash_bytes(hash, &cell->seed, sizeof(cell->seed));
-	pb_hash_string(hash, backend->name);
-	pb_hash_bytes(hash, &(uint32_t){ backend->version }, sizeof(uint32_t));
-	pb_hash_string(hash, backend_text);
-	for (size_t i = 0; !st && i < cell->n_tasks; i++) {
+	pb_hash_string(hash, b->name);
+	pb_hash_bytes(hash, &(uint32_t){ b->version }, sizeof(uint32_t));
+	pb_hash_string(hash, backend_options);
+	for (size_t i = 0; i < cell->n_tasks; i++) {
 		struct open_task *t = NULL;
+		enum pb_status st = open_task(w, &cell->tasks[i], &t, err);
 
-		st = open_task(w, &cell->tasks[i], &t, err);
 		/* One data set that is not there fails its own rows; a cell without any is not worth a worker. */
 		if (st == PB_MISSING && ++n_missing < cell->n_tasks) {
 			pb_hash_string(hash, cell->tasks[i].name);
 			pb_hash_string(hash, "missing");
-			st = PB_OK;
 			continue;
 		}
 		if (st)
-			break;
+			return st;
 		pb_hash_string(hash, t->task->name);
 		pb_hash_string(hash, t->task->hash);
 		pb_hash_string(hash, t->data->hash);
-		chars += (double)t->data->n_chars;
+		*chars += (double)t->data->n_chars;
 	}
+	return PB_OK;
+}
+
+static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, struct parts *parts, struct pb_error *err)
+{
+	struct pb_hash *hash;
+	double chars = 0;
+	enum pb_status st = pb_quantizer_use_parse(&parts->quantizer, cell->quantizer, err);
+
+	if (!st)
+		st = pb_backend_use_parse(&parts->backend, cell->backend, err);
+	if (!st)
+		st = pb_workspace_model(w, cell->model, &parts->model, err);
+	if (!st)
+		st = pb_workspace_tokenizer(w, cell->model, &parts->tokenizer, err);
+	if (!st)
+		st = plan_sizes(parts->model, &parts->quantizer, cell, err);
+	if (st)
+		return st;
+	cell->label = make_label(w->arena, &parts->quantizer, parts->model->matrices[0].source.dtype);
+	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, parts->model));
+	if (!cell->label || !cell->model_name)
+		return pb_out_of_memory(err, "the plan");
+	if ((st = pb_quantize_check(parts->model, &parts->quantizer, err)))
+		return st;
+	hash = pb_hash_new();
+	if (!hash)
+		return pb_out_of_memory(err, "the plan");
+	st = hash_cell(w, cell, parts, hash, &chars, err);
 	pb_hash_finish(hash, cell->key);
 	/* About three characters a token, and the work of quantizing as that of some tokens. */
-	cell->cost = (double)model->parameters * (chars / 3 + 2000);
-done:
-	pb_free(backend_options);
-	pb_quantizer_use_free(&use);
+	cell->cost = (double)parts->model->parameters * (chars / 3 + 2000);
+	return st;
+}
+
+enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, struct pb_error *err)
+{
+	struct parts parts = {0};
+	enum pb_status st = plan_parts(w, cell, &parts, err);
+
+	pb_backend_use_free(&parts.backend);
+	pb_quantizer_use_free(&parts.quantizer);
 	return st;
 }
 
@@ -554,23 +553,22 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 
 static enum pb_status run_tasks(struct cell_run *run, struct pb_model *model, const struct pb_tokenizer *tokenizer, struct pb_error *why, struct pb_error *err)
 {
-	const struct pb_backend *backend = NULL;
+	struct pb_backend_use use = {0};
 	struct pb_session *session = NULL;
-	void *options = NULL;
-	enum pb_status st = open_backend(run->cell->backend, &backend, &options, why);
+	enum pb_status st = pb_backend_use_parse(&use, run->cell->backend, why);
 
 	if (!st)
-		st = backend->open(&session, model, options, run->w->pool, why);
+		st = use.backend->open(&session, model, use.options, run->w->pool, why);
 	if (!st) {
-		run->base.kernel = backend->kernel(session);
+		run->base.kernel = use.backend->kernel(session);
 		for (size_t i = 0; !st && i < run->cell->n_tasks; i++) {
-			st = run_task(run, &run->cell->tasks[i], backend, session, tokenizer, model->config.context, err);
+			st = run_task(run, &run->cell->tasks[i], use.backend, session, tokenizer, model->config.context, err);
 			if (st && why != err)
 				pb_fail(why, st, "%s", err ? err->text : "");
 		}
-		backend->close(session);
+		use.backend->close(session);
 	}
-	pb_free(options);
+	pb_backend_use_free(&use);
 	return st;
 }
 
@@ -588,7 +586,7 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		return st;
 	run->base.quantizer = use.quantizer->name;
 	run->base.family = use.quantizer->family;
-	if (use.quantizer->options && !(run->base.options = effective_options(run->result->arena, use.quantizer->options, use.options)))
+	if (!(run->base.options = effective_options(run->result->arena, use.quantizer->options, use.options)))
 		st = pb_out_of_memory(why, "options");
 	if (!st)
 		st = pb_workspace_model(w, run->cell->model, &model, why);

@@ -1,5 +1,6 @@
 #include "harness/run/machine.h"
 
+#include <bzlib.h>
 #include <cblas.h>
 #include <cairo.h>
 #include <openssl/crypto.h>
@@ -89,30 +90,41 @@ json_t *pb_machine_json(void)
 		"memory_bytes", (json_int_t)((uint64_t)info.totalram * info.mem_unit), "kernel", u.release, "architecture", u.machine, "openblas_core", openblas_get_corename());
 }
 
+/* NULL: the library does not say. */
+static void put_library(json_t *libraries, const char *name, const char *built, const char *running)
+{
+	json_object_set_new(libraries, name, json_pack("{s:s?, s:s?}", "built", built, "running", running));
+}
+
 json_t *pb_libraries_json(void)
 {
-	char pcre[64] = "", papi_built[32], pcre_built[32];
-	int papi = PAPI_get_opt(PAPI_LIB_VERSION, NULL);
-	char papi_running[32] = "unknown", openblas_built[32] = "unknown";
+	char pcre[64] = "", openblas[32] = "", built[4][32], papi[32] = "";
+	int version = PAPI_get_opt(PAPI_LIB_VERSION, NULL);
+	json_t *libraries = json_object();
 
-	sscanf(OPENBLAS_VERSION, " OpenBLAS %31s", openblas_built);
+	if (!libraries)
+		return NULL;
+	sscanf(OPENBLAS_VERSION, " OpenBLAS %31s", openblas);
 	pcre2_config(PCRE2_CONFIG_VERSION, pcre);
-	snprintf(pcre_built, sizeof(pcre_built), "%d.%d", PCRE2_MAJOR, PCRE2_MINOR);
-	snprintf(papi_built, sizeof(papi_built), "%d.%d.%d", PAPI_VERSION_MAJOR(PAPI_VERSION), PAPI_VERSION_MINOR(PAPI_VERSION), PAPI_VERSION_REVISION(PAPI_VERSION));
-	if (papi > 0)
-		snprintf(papi_running, sizeof(papi_running), "%d.%d.%d", PAPI_VERSION_MAJOR(papi), PAPI_VERSION_MINOR(papi), PAPI_VERSION_REVISION(papi));
-	return json_pack("{s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}}",
-		"sqlite", "built", SQLITE_VERSION, "running", sqlite3_libversion(),
-		"cairo", "built", CAIRO_VERSION_STRING, "running", cairo_version_string(),
-		"jansson", "built", JANSSON_VERSION, "running", jansson_version_str(),
-		"libcrypto", "built", OPENSSL_VERSION_STR, "running", OpenSSL_version(OPENSSL_VERSION_STRING),
-		"libyaml", "built", "0.2", "running", yaml_get_version_string(),
-		"pcre2", "built", pcre_built, "running", pcre,
-		"zlib", "built", ZLIB_VERSION, "running", zlibVersion(),
-		"utf8proc", "built", "2", "running", utf8proc_version(),
-		"papi", "built", papi_built, "running", papi_running,
-		"openblas", "built", openblas_built, "running", openblas_get_config(),
-		"libcsv", "built", "3", "running", "3");
+	snprintf(built[0], sizeof(built[0]), "%d.%d", PCRE2_MAJOR, PCRE2_MINOR);
+	snprintf(built[1], sizeof(built[1]), "%d.%d.%d", PAPI_VERSION_MAJOR(PAPI_VERSION), PAPI_VERSION_MINOR(PAPI_VERSION), PAPI_VERSION_REVISION(PAPI_VERSION));
+	snprintf(built[2], sizeof(built[2]), "%d.%d.%d", UTF8PROC_VERSION_MAJOR, UTF8PROC_VERSION_MINOR, UTF8PROC_VERSION_PATCH);
+	snprintf(built[3], sizeof(built[3]), "%d.%d.%d", CSV_MAJOR, CSV_MINOR, CSV_RELEASE);
+	if (version > 0)
+		snprintf(papi, sizeof(papi), "%d.%d.%d", PAPI_VERSION_MAJOR(version), PAPI_VERSION_MINOR(version), PAPI_VERSION_REVISION(version));
+	put_library(libraries, "sqlite", SQLITE_VERSION, sqlite3_libversion());
+	put_library(libraries, "cairo", CAIRO_VERSION_STRING, cairo_version_string());
+	put_library(libraries, "jansson", JANSSON_VERSION, jansson_version_str());
+	put_library(libraries, "libcrypto", OPENSSL_VERSION_STR, OpenSSL_version(OPENSSL_VERSION_STRING));
+	put_library(libraries, "libyaml", PB_YAML_BUILT, yaml_get_version_string());
+	put_library(libraries, "pcre2", built[0], pcre);
+	put_library(libraries, "zlib", ZLIB_VERSION, zlibVersion());
+	put_library(libraries, "bzip2", NULL, BZ2_bzlibVersion());
+	put_library(libraries, "utf8proc", built[2], utf8proc_version());
+	put_library(libraries, "papi", built[1], papi[0] ? papi : NULL);
+	put_library(libraries, "openblas", openblas[0] ? openblas : NULL, openblas_get_config());
+	put_library(libraries, "libcsv", built[3], NULL);
+	return libraries;
 }
 
 int64_t pb_peak_rss_bytes(void)

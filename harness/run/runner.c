@@ -12,6 +12,7 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
+#include "core/counters/counters.h"
 #include "harness/run/machine.h"
 #include "harness/run/process.h"
 #include "harness/run/wire.h"
@@ -48,34 +49,50 @@ static void on_interrupt(int signal_number)
 		_exit(130);
 }
 
+/* A JSON object as a fact; takes the reference. */
+static enum pb_status write_object(struct pb_store *store, const char *key, json_t *object, struct pb_error *err)
+{
+	char *text = object ? pb_json_canonical(object) : NULL;
+	enum pb_status st = text ? pb_store_set(store, key, text, err) : pb_out_of_memory(err, "the record");
+
+	json_decref(object);
+	pb_free(text);
+	return st;
+}
+
+/* What this machine can count, and why not the rest. */
+static enum pb_status write_counters(struct pb_store *store, struct pb_error *err)
+{
+	struct pb_text table = {0};
+	enum pb_status st = pb_counters_report(true, &table, err);
+
+	if (!st)
+		st = pb_store_set(store, "counters", pb_text_c(&table), err);
+	pb_text_free(&table);
+	return st;
+}
+
 static enum pb_status write_facts(struct runner *r, struct pb_error *err)
 {
 	char created[32];
 	struct pb_arena *arena = pb_arena_new();
 	const char *before = "";
-	json_t *machine = pb_machine_json(), *libraries = pb_libraries_json();
-	char *machine_text = machine ? pb_json_canonical(machine) : NULL, *libraries_text = libraries ? pb_json_canonical(libraries) : NULL;
-	enum pb_status st = arena && machine_text && libraries_text ? pb_store_get(r->store, arena, "created_utc", &before, err) : pb_out_of_memory(err, "the record");
+	const struct { const char *key, *value; } facts[] = {
+		{ "name", r->sweep->name }, { "sweep", r->sweep->text }, { "command", r->options->command }, { "version", pb_version() },
+	};
+	enum pb_status st = arena ? pb_store_get(r->store, arena, "created_utc", &before, err) : pb_out_of_memory(err, "the record");
 
 	pb_clock_utc(created);
 	if (!st && !before[0])
 		st = pb_store_set(r->store, "created_utc", created, err);
+	for (size_t i = 0; !st && i < sizeof(facts) / sizeof(facts[0]); i++)
+		st = pb_store_set(r->store, facts[i].key, facts[i].value, err);
 	if (!st)
-		st = pb_store_set(r->store, "name", r->sweep->name, err);
+		st = write_object(r->store, "machine", pb_machine_json(), err);
 	if (!st)
-		st = pb_store_set(r->store, "sweep", r->sweep->text, err);
+		st = write_object(r->store, "libraries", pb_libraries_json(), err);
 	if (!st)
-		st = pb_store_set(r->store, "command", r->options->command, err);
-	if (!st)
-		st = pb_store_set(r->store, "version", pb_version(), err);
-	if (!st)
-		st = pb_store_set(r->store, "machine", machine_text, err);
-	if (!st)
-		st = pb_store_set(r->store, "libraries", libraries_text, err);
-	json_decref(machine);
-	json_decref(libraries);
-	pb_free(machine_text);
-	pb_free(libraries_text);
+		st = write_counters(r->store, err);
 	pb_arena_free(arena);
 	return st;
 }

@@ -246,19 +246,6 @@ static enum pb_status read_limits(const struct pb_yaml *node, struct pb_limits *
 	return PB_OK;
 }
 
-/* Calibration is described once for the quantizers that need it; with none of these in the sweep it must still be well formed. */
-static enum pb_status check_calibration(const struct pb_yaml *node, struct pb_error *err)
-{
-	static const char *const keys[] = { "data", "n_samples", "seq_len", "seed", NULL };
-	int64_t n;
-	enum pb_status st = pb_yaml_check_keys(node, keys, err);
-
-	for (size_t i = 1; !st && keys[i]; i++)
-		if (pb_yaml_get(node, keys[i]))
-			st = pb_yaml_int(pb_yaml_get(node, keys[i]), i == 3 ? 0 : 1, 1 << 30, &n, err);
-	return st;
-}
-
 /* A list, or one value as a list of one. */
 static size_t list_length(const struct pb_yaml *node)
 {
@@ -285,14 +272,16 @@ static enum pb_status read_backends(struct sweep_reader *r, const struct pb_yaml
 		return PB_OK;
 	}
 	for (size_t i = 0; i < s->n_backends; i++) {
+		struct pb_backend_use use = {0};
 		struct pb_error why = {0};
 		const char *name;
 		enum pb_status st = pb_yaml_string(list_at(node, i), &name, r->err);
 
 		if (st)
 			return st;
-		if (!pb_backend_find(name, &why))
+		if (pb_backend_use_parse(&use, name, &why))
 			return pb_yaml_fail(list_at(node, i), r->err, "%s", why.text);
+		pb_backend_use_free(&use);
 		if (!(s->backends[i] = pb_arena_strdup(s->arena, name)))
 			return pb_out_of_memory(r->err, "the sweep");
 	}
@@ -379,7 +368,7 @@ static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *ro
 	if (!st && (node = pb_yaml_get(root, "limits")))
 		st = node->kind == PB_YAML_MAP ? read_limits(node, &s->limits, r->err) : pb_yaml_fail(node, r->err, "limits are {time, memory}");
 	if (!st && (node = pb_yaml_get(root, "calibration")))
-		st = node->kind == PB_YAML_MAP ? check_calibration(node, r->err) : pb_yaml_fail(node, r->err, "calibration is {data, n_samples, seq_len, seed}");
+		return pb_yaml_fail(node, r->err, "calibration: no quantizer of this version uses any; take the key out");
 	if (!st)
 		st = read_backends(r, pb_yaml_get(root, "backends"));
 	if (!st)

@@ -31,7 +31,7 @@ struct pb_sweep {
 	size_t n_models, n_quantizers, n_backends, n_tasks, n_seeds;
 	struct pb_sweep_model *models;
 	const char **quantizers;    /* "rtn:bits=4,group_size=64": lists multiplied out */
-	const char **backends;      /* "blas" */
+	const char **backends;      /* "blas", "blas:cache=0" */
 	struct pb_sweep_task *tasks;
 	int64_t *seeds;
 	struct pb_limits limits;

@@ -15,3 +15,7 @@ ev q > file
 cmp memory file && echo quantized
 ev data/tiny.bin -b reference > reference
 wc -l < reference
+# A backend's options are taken, change what they say, and are refused when they are none.
+ev data/tiny.bin -q rtn:bits=3,group_size=16 -b blas:cache=0 > tiles
+cut -d' ' -f3- memory > a; cut -d' ' -f3- tiles > b; cmp a b && echo "same bits from tiles"
+paretobench eval data/tiny.bin -b blas:cash=1 -t piqa 2>&1; echo "exit $?"

@@ -92,7 +92,8 @@ static void test_mistakes_have_a_place(void **state)
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nseeds: [-1]\n", ":4:9:", "" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nseeds: []\n", ":4:8:", "empty" },
 		{ "models: []\nquantizers: [rtn]\ntasks: [piqa]\n", ":1:1:", "models" },
-		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {date: x}\n", ":4:15:", "data" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: x}\n", ":4:14:", "no quantizer" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nbackends: [\"blas:cash=1\"]\n", ":4:12:", "cache" },
 	};
 
 	(void)state;
