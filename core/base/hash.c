@@ -97,3 +97,13 @@ enum pb_status pb_hash_of_file(const char *path, char hex[PB_HASH_HEX], struct p
 		finish(&state, hex);
 	return status;
 }
+
+uint32_t pb_hash_quick(const void *p, size_t n)
+{
+	const unsigned char *bytes = p;
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ bytes[i]) * 16777619u;
+	return h ^ h >> 15;
+}

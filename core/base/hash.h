@@ -3,6 +3,7 @@
 #define PB_CORE_BASE_HASH_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "core/base/status.h"
 
 #define PB_HASH_HEX 65 /* 64 hex digits and the NUL */
@@ -15,5 +16,8 @@ void pb_hash_finish(struct pb_hash *h, char hex[PB_HASH_HEX]); /* frees h */
 
 void pb_hash_of_bytes(const void *p, size_t n, char hex[PB_HASH_HEX]);
 enum pb_status pb_hash_of_file(const char *path, char hex[PB_HASH_HEX], struct pb_error *err) PB_MUST_CHECK;
+
+/* A short hash for tables in memory (FNV-1a, folded); never as evidence. */
+uint32_t pb_hash_quick(const void *p, size_t n);
 
 #endif

@@ -301,6 +301,18 @@ static enum pb_status open_folder(struct pb_model *model, bool is_part, struct p
 	return encoded ? pb_encoded_model_read(model, err) : pb_huggingface_read(model, is_part ? model->path : NULL, err);
 }
 
+/* Hands out a model that was read well, with its hash; closes the other. */
+static enum pb_status give(struct pb_model **out, struct pb_model *model, enum pb_status status, struct pb_error *err)
+{
+	if (!status)
+		status = pb_model_make_hash(model, err);
+	if (status)
+		pb_model_close(model);
+	else
+		*out = model;
+	return status;
+}
+
 enum pb_status pb_model_open(struct pb_model **out, const char *path, struct pb_error *err)
 {
 	struct stat info;
@@ -314,13 +326,7 @@ enum pb_status pb_model_open(struct pb_model **out, const char *path, struct pb_
 	if (status)
 		return status;
 	status = is_folder || is_part ? open_folder(model, is_part, err) : open_llama2c(model, err);
-	if (!status)
-		status = pb_model_make_hash(model, err);
-	if (status)
-		pb_model_close(model);
-	else
-		*out = model;
-	return status;
+	return give(out, model, status, err);
 }
 
 enum pb_status pb_model_parse_llama2c(struct pb_model **out, const char *name, const void *data, size_t size, struct pb_error *err)
@@ -330,13 +336,7 @@ enum pb_status pb_model_parse_llama2c(struct pb_model **out, const char *name, c
 	if (status)
 		return status;
 	status = pb_llama2c_read(model, data, size, err);
-	if (!status)
-		status = pb_model_make_hash(model, err);
-	if (status)
-		pb_model_close(model);
-	else
-		*out = model;
-	return status;
+	return give(out, model, status, err);
 }
 
 /* Use. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "core/base/hash.h"
 #include "core/base/file.h"
 #include "core/model/tokenizer_bpe.h"
 
@@ -42,15 +43,6 @@ enum pb_status pb_ids_add_unknown(const struct pb_tokenizer *t, const char *text
 	for (size_t i = 0; !st && i < n; i++)
 		st = pb_ids_add(ids, t->byte_id[(unsigned char)text[i]], err);
 	return st;
-}
-
-static uint32_t hash_text(const char *text, size_t n)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (unsigned char)text[i]) * 16777619u;
-	return h ^ h >> 15;
 }
 
 static bool comes_from_text(const struct pb_piece *p)
@@ -98,7 +90,7 @@ static enum pb_status make_index(struct pb_tokenizer *t, struct pb_error *err)
 		return pb_out_of_memory(err, "a tokenizer");
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct pb_piece *p = &t->pieces[i];
-		uint32_t at = hash_text(p->text, p->length) & (t->table_size - 1);
+		uint32_t at = pb_hash_quick(p->text, p->length) & (t->table_size - 1);
 
 		if (!comes_from_text(p) || pb_tokenizer_lookup(t, p->text, p->length) >= 0)
 			continue;
@@ -160,7 +152,7 @@ size_t pb_tokenizer_user_piece(const struct pb_tokenizer *t, const char *text, s
 
 int32_t pb_tokenizer_lookup(const struct pb_tokenizer *t, const char *text, size_t n)
 {
-	uint32_t at = hash_text(text, n) & (t->table_size - 1);
+	uint32_t at = pb_hash_quick(text, n) & (t->table_size - 1);
 
 	for (; t->table[at]; at = (at + 1) & (t->table_size - 1)) {
 		const struct pb_piece *p = &t->pieces[t->table[at] - 1];

@@ -1,5 +1,6 @@
 /* Byte-level BPE at work. What is no UTF-8 in a text is a piece of its own and reaches the merges as its bytes, so that every
  * text comes back from its ids. */
+#include "core/model/merge_heap.h"
 #include "core/model/tokenizer_bpe.h"
 
 #include <stdlib.h>
@@ -388,60 +389,23 @@ struct symbol {
 	int32_t before, after;
 };
 
-struct candidate {
-	uint32_t rank, at;      /* the left symbol's place */
-	uint32_t left, right;   /* ids when it was put in */
-	int32_t id;
-};
-
 struct merger {
 	const struct pb_tokenizer *t;
 	struct pb_ids *ids;
 	struct symbol *symbols;
-	struct candidate *heap;
-	size_t n_heap, capacity; /* the heap has room for 3 candidates a symbol */
+	size_t capacity;        /* symbols */
+	struct pb_merge_heap heap; /* a merge's `a` and `b` are the ids of the two */
 };
 
-/* The better one is on top: lower rank, then further left. */
-static bool better(const struct candidate *a, const struct candidate *b)
-{
-	return a->rank < b->rank || (a->rank == b->rank && a->at < b->at);
-}
-
-/* There is a candidate for each pair at the start, and two more for each merge: fewer than three a symbol. */
-static void consider(struct merger *m, int32_t left, int32_t right)
+static enum pb_status consider(struct merger *m, int32_t left, int32_t right, struct pb_error *err)
 {
 	const struct pb_bpe_merge *merge;
-	struct candidate c;
-	size_t i = m->n_heap;
 
 	if (left < 0 || right < 0)
-		return;
+		return PB_OK;
 	merge = pb_bpe_find(m->t->bpe, (uint32_t)m->symbols[left].id, (uint32_t)m->symbols[right].id);
-	if (!merge)
-		return;
-	c = (struct candidate){ merge->rank, (uint32_t)left, merge->left, merge->right, merge->id };
-	m->n_heap++;
-	for (; i > 0 && better(&c, &m->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		m->heap[i] = m->heap[(i - 1) / 2];
-	m->heap[i] = c;
-}
-
-static struct candidate pop(struct merger *m)
-{
-	struct candidate top = m->heap[0], last = m->heap[--m->n_heap];
-	size_t i = 0, child;
-
-	while ((child = 2 * i + 1) < m->n_heap) {
-		if (child + 1 < m->n_heap && better(&m->heap[child + 1], &m->heap[child]))
-			child++;
-		if (!better(&m->heap[child], &last))
-			break;
-		m->heap[i] = m->heap[child];
-		i = child;
-	}
-	m->heap[i] = last;
-	return top;
+	/* Ranks are below 2^24: exact as a float. */
+	return merge ? pb_merge_push(&m->heap, (struct pb_merge){ -(float)merge->rank, (uint32_t)left, merge->left, merge->right, merge->id }, err) : PB_OK;
 }
 
 static enum pb_status make_room(struct merger *m, size_t n, struct pb_error *err)
@@ -453,27 +417,26 @@ static enum pb_status make_room(struct merger *m, size_t n, struct pb_error *err
 	while (capacity < n)
 		capacity *= 2;
 	pb_free(m->symbols);
-	pb_free(m->heap);
 	m->capacity = 0;
 	m->symbols = pb_alloc(capacity, sizeof(*m->symbols));
-	m->heap = pb_alloc(capacity, 3 * sizeof(*m->heap));
-	if (!m->symbols || !m->heap)
+	if (!m->symbols)
 		return pb_out_of_memory(err, "merges");
 	m->capacity = capacity;
 	return PB_OK;
 }
 
-static void merge_all(struct merger *m, size_t n)
+static enum pb_status merge_all(struct merger *m, size_t n, struct pb_error *err)
 {
-	m->n_heap = 0;
-	for (size_t i = 0; i + 1 < n; i++)
-		consider(m, (int32_t)i, (int32_t)i + 1);
-	while (m->n_heap) {
-		struct candidate c = pop(m);
+	enum pb_status st = PB_OK;
+
+	for (size_t i = 0; !st && i + 1 < n; i++)
+		st = consider(m, (int32_t)i, (int32_t)i + 1, err);
+	while (!st && m->heap.n) {
+		struct pb_merge c = pb_merge_pop(&m->heap);
 		struct symbol *a = &m->symbols[c.at], *b;
 
 		/* Out of date: one of the two has been merged since. */
-		if (a->id != (int32_t)c.left || a->after < 0 || m->symbols[a->after].id != (int32_t)c.right)
+		if (a->id != (int32_t)c.a || a->after < 0 || m->symbols[a->after].id != (int32_t)c.b)
 			continue;
 		b = &m->symbols[a->after];
 		a->id = c.id;
@@ -481,9 +444,11 @@ static void merge_all(struct merger *m, size_t n)
 		a->after = b->after;
 		if (a->after >= 0)
 			m->symbols[a->after].before = (int32_t)c.at;
-		consider(m, a->before, (int32_t)c.at);
-		consider(m, (int32_t)c.at, a->after);
+		st = consider(m, a->before, (int32_t)c.at, err);
+		if (!st)
+			st = consider(m, (int32_t)c.at, a->after, err);
 	}
+	return st;
 }
 
 static enum pb_status merge_piece(void *arg, int32_t added, const char *piece, size_t n, struct pb_error *err)
@@ -506,7 +471,7 @@ static enum pb_status merge_piece(void *arg, int32_t added, const char *piece, s
 			return pb_fail(err, PB_FORMAT, "the text has the byte 0x%02X, for which the tokenizer has no token", byte);
 		m->symbols[i] = (struct symbol){ m->t->byte_id[byte], (int32_t)i - 1, i + 1 < n ? (int32_t)i + 1 : -1 };
 	}
-	merge_all(m, n);
+	st = merge_all(m, n, err);
 	for (int32_t i = 0; !st && i >= 0; i = m->symbols[i].after)
 		st = pb_ids_add(m->ids, m->symbols[i].id, err);
 	return st;
@@ -518,6 +483,6 @@ enum pb_status pb_bpe_encode(const struct pb_tokenizer *t, const char *text, siz
 	enum pb_status st = pb_bpe_pieces(t->bpe, text, n, merge_piece, &m, err);
 
 	pb_free(m.symbols);
-	pb_free(m.heap);
+	pb_merge_heap_free(&m.heap);
 	return st;
 }

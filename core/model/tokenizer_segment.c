@@ -1,5 +1,6 @@
 /* Cutting a normalised text into pieces: by merges (BPE), by the best path (unigram), by characters. */
 #include <string.h>
+#include "core/model/merge_heap.h"
 #include "core/model/tokenizer_kind.h"
 
 /* A stretch of the text; symbols form a list, merged ones have length 0. */
@@ -10,66 +11,14 @@ struct symbol {
 	bool frozen;            /* never merged */
 };
 
-struct candidate {
-	float score;
-	uint32_t left, right, length;
-	int32_t id;
-};
-
 struct merger {
 	const struct pb_tokenizer *t;
 	const char *text;
 	struct symbol *symbols;
 	uint32_t n;
-	struct candidate *heap;
-	size_t n_heap, capacity;
+	struct pb_merge_heap heap;      /* a merge's `a` is the right symbol's place, `b` the bytes of both */
 	uint32_t *split;        /* [pieces], bytes of the left part that an unused piece was last made of; NULL when there is no unused piece */
 };
-
-/* The better one is on top: higher score, then further left. */
-static bool better(const struct candidate *a, const struct candidate *b)
-{
-	return a->score > b->score || (a->score == b->score && a->left < b->left);
-}
-
-static enum pb_status push(struct merger *m, struct candidate c, struct pb_error *err)
-{
-	size_t i = m->n_heap;
-
-	if (m->n_heap == m->capacity) {
-		size_t capacity = m->capacity ? 2 * m->capacity : 256;
-		struct candidate *heap = pb_realloc(m->heap, capacity, sizeof(*heap));
-
-		if (!heap)
-			return pb_out_of_memory(err, "merges");
-		m->heap = heap;
-		m->capacity = capacity;
-	}
-	m->n_heap++;
-	while (i > 0 && better(&c, &m->heap[(i - 1) / 2])) {
-		m->heap[i] = m->heap[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	m->heap[i] = c;
-	return PB_OK;
-}
-
-static struct candidate pop(struct merger *m)
-{
-	struct candidate top = m->heap[0], last = m->heap[--m->n_heap];
-	size_t i = 0, child;
-
-	while ((child = 2 * i + 1) < m->n_heap) {
-		if (child + 1 < m->n_heap && better(&m->heap[child + 1], &m->heap[child]))
-			child++;
-		if (!better(&m->heap[child], &last))
-			break;
-		m->heap[i] = m->heap[child];
-		i = child;
-	}
-	m->heap[i] = last;
-	return top;
-}
 
 /* The pair (left, right) when the two together are a piece. */
 static enum pb_status consider(struct merger *m, int32_t left, int32_t right, struct pb_error *err)
@@ -88,7 +37,7 @@ static enum pb_status consider(struct merger *m, int32_t left, int32_t right, st
 		return PB_OK;
 	if (m->split && m->t->pieces[id].type == PB_PIECE_UNUSED)
 		m->split[id] = a->length;
-	return push(m, (struct candidate){ m->t->pieces[id].score, (uint32_t)left, (uint32_t)right, a->length + b->length, id }, err);
+	return pb_merge_push(&m->heap, (struct pb_merge){ m->t->pieces[id].score, (uint32_t)left, (uint32_t)right, a->length + b->length, id }, err);
 }
 
 /* The end of the character at s. llama2.c goes by the bits of the bytes alone: one byte, and up to three that continue it. */
@@ -137,22 +86,22 @@ static enum pb_status merge_all(struct merger *m, struct pb_error *err)
 
 	for (uint32_t i = 0; !st && i + 1 < m->n; i++)
 		st = consider(m, (int32_t)i, (int32_t)i + 1, err);
-	while (!st && m->n_heap) {
-		struct candidate c = pop(m);
-		struct symbol *a = &m->symbols[c.left], *b = &m->symbols[c.right];
+	while (!st && m->heap.n) {
+		struct pb_merge c = pb_merge_pop(&m->heap);
+		struct symbol *a = &m->symbols[c.at], *b = &m->symbols[c.a];
 
 		/* Out of date: one of the two has been merged since. */
-		if (a->length == 0 || b->length == 0 || a->length + b->length != c.length)
+		if (a->length == 0 || b->length == 0 || a->length + b->length != c.b)
 			continue;
-		a->length = c.length;
+		a->length = c.b;
 		a->id = c.id;
 		a->after = b->after;
 		if (b->after >= 0)
-			m->symbols[b->after].before = (int32_t)c.left;
+			m->symbols[b->after].before = (int32_t)c.at;
 		b->length = 0;
-		st = consider(m, a->before, (int32_t)c.left, err);
+		st = consider(m, a->before, (int32_t)c.at, err);
 		if (!st)
-			st = consider(m, (int32_t)c.left, a->after, err);
+			st = consider(m, (int32_t)c.at, a->after, err);
 	}
 	return st;
 }
@@ -190,7 +139,7 @@ enum pb_status pb_segment_bpe(const struct pb_tokenizer *t, const char *text, si
 	st = merge_all(&m, err);
 	for (int32_t i = m.n ? 0 : -1; !st && i >= 0; i = m.symbols[i].after)
 		st = add_piece(&m, text + m.symbols[i].start, m.symbols[i].length, m.symbols[i].id, first, ids, err);
-	pb_free(m.heap);
+	pb_merge_heap_free(&m.heap);
 	pb_free(m.split);
 	pb_free(m.symbols);
 	return st;

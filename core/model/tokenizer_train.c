@@ -35,18 +35,9 @@ struct trainer {
 	uint32_t n_merges;
 };
 
-static uint32_t hash_bytes(const char *s, size_t n)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (unsigned char)s[i]) * 16777619u;
-	return h ^ h >> 15;
-}
-
 static size_t word_place(const struct trainer *t, const char *s, size_t n)
 {
-	size_t at = hash_bytes(s, n) & (t->table_size - 1);
+	size_t at = pb_hash_quick(s, n) & (t->table_size - 1);
 
 	for (; t->table[at]; at = (at + 1) & (t->table_size - 1)) {
 		const struct word *w = &t->words[t->table[at] - 1];

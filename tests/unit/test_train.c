@@ -16,29 +16,8 @@
 #include "backends/train/optimizer.h"
 #include "backends/train/train.h"
 #include "tests/unit/scratch.h"
-
-#define OK(call) do { \
-	struct pb_error err_ = { 0 }; \
-	enum pb_status status_ = (call); \
-	if (status_) \
-		fail_msg("%s: status %d: %s", #call, (int)status_, err_.text); \
-} while (0)
-#define ERR (&err_)
-
-static uint32_t one_a_row(void *arg, uint32_t layer, enum pb_slot slot, uint32_t rows, uint32_t cols)
-{
-	(void)arg;
-	(void)layer;
-	(void)slot;
-	(void)cols;
-	return rows;
-}
-
-#define PB_REAL float
-#define PB_R(name) pb_##name##_f32
-#include "tests/unit/train_hooks.inc"
-#undef PB_REAL
-#undef PB_R
+#include "tests/unit/expect.h"
+#include "tests/unit/train_hooks.h"
 
 /* The model of tests/vectors/train/adamw20.txt. */
 static struct pb_config tiny_config(void)
