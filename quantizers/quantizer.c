@@ -126,7 +126,7 @@ enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error 
 		return pb_fail(err, PB_FAILED, "%s: family '%.40s' is not known; 'other' is for everything else", q->name, q->family);
 	if (q->version == 0)
 		return pb_fail(err, PB_FAILED, "%s: version 0; versions count from 1", q->name);
-	if (q->needs > PB_NEEDS_TRAINING)
+	if (q->needs > PB_NEEDS_GRADIENTS)
 		return pb_fail(err, PB_FAILED, "%s: needs %d is not known", q->name, (int)q->needs);
 
 	const char *missing = !q->wbits ? "wbits" : !q->plan ? "plan" : !q->quantize ? "quantize" : NULL;

@@ -15,7 +15,7 @@
 
 #define PB_QUANTIZER_ABI 1
 
-enum pb_needs { PB_NEEDS_NOTHING, PB_NEEDS_ACTIVATIONS, PB_NEEDS_GRADIENTS, PB_NEEDS_TRAINING };
+enum pb_needs { PB_NEEDS_NOTHING, PB_NEEDS_ACTIVATIONS, PB_NEEDS_GRADIENTS };
 
 /* One matrix to quantize. */
 struct pb_quantize_job {

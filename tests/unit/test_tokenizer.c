@@ -18,29 +18,6 @@
 
 #define BLANK "\xE2\x96\x81" /* U+2581 */
 
-static struct pb_ids encode(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special)
-{
-	struct pb_ids ids = {0};
-	struct pb_error err;
-	if (pb_tokenizer_encode(t, text, n, special, &ids, &err) != PB_OK)
-		fail_msg("%s", err.text);
-	return ids;
-}
-
-/* expected: numbers with blanks between. */
-static void assert_ids(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special, const char *expected)
-{
-	struct pb_ids ids = encode(t, text, n, special);
-	struct pb_text got = {0};
-	pb_text_string(&got, "");
-	for (size_t i = 0; i < ids.n; i++)
-		pb_text_printf(&got, i ? " %d" : "%d", ids.data[i]);
-	if (strcmp(pb_text_c(&got), expected) != 0)
-		fail_msg("'%.*s': %s, expected %s", (int)n, text, pb_text_c(&got), expected);
-	pb_text_free(&got);
-	pb_ids_free(&ids);
-}
-
 static void assert_decodes(const struct pb_tokenizer *t, const int32_t *ids, size_t n_ids, const char *expected, size_t n)
 {
 	struct pb_text text = {0};
@@ -55,7 +32,7 @@ static void assert_decodes(const struct pb_tokenizer *t, const int32_t *ids, siz
 
 static void assert_round_trip(const struct pb_tokenizer *t, const char *text, size_t n)
 {
-	struct pb_ids ids = encode(t, text, n, PB_SPECIAL_DEFAULT);
+	struct pb_ids ids = tokenizer_encoded(t, text, n, PB_SPECIAL_DEFAULT);
 	assert_decodes(t, ids.data, ids.n, text, n);
 	pb_ids_free(&ids);
 }
@@ -176,7 +153,7 @@ static void llama2_long_text(void **state)
 		struct pb_tokenizer *t = open_data(llama2[k], 0);
 		size_t size;
 		char *text = read_data("text/wikitext2/raw/wiki.test.raw.gz", &size);
-		struct pb_ids ids = encode(t, text, size, PB_SPECIAL_DEFAULT);
+		struct pb_ids ids = tokenizer_encoded(t, text, size, PB_SPECIAL_DEFAULT);
 		assert_int_equal(ids.n, 335688);
 		assert_decodes(t, ids.data, ids.n, text, size);
 		pb_ids_free(&ids);
@@ -207,7 +184,7 @@ static void same_ids_in_both_forms(void **state)
 			size_t n = strlen(text);
 			if (n == 0 || text[0] == ' ' || text[n - 1] == ' ' || strstr(text, "  ") != NULL)
 				continue;
-			struct pb_ids a = encode(bin, text, n, PB_SPECIAL_DEFAULT), b = encode(model, text, n, PB_SPECIAL_DEFAULT);
+			struct pb_ids a = tokenizer_encoded(bin, text, n, PB_SPECIAL_DEFAULT), b = tokenizer_encoded(model, text, n, PB_SPECIAL_DEFAULT);
 			if (k == 0)
 				assert_decodes(bin, a.data, a.n, text, n);
 			/* Unknown characters in a row are one id in the .model. */
@@ -538,7 +515,7 @@ static void decode_rules(void **state)
 {
 	(void)state;
 	struct pb_tokenizer *t = tokenizer_parsed(small_model("bpe"), 0);
-	struct pb_ids ids = encode(t, "  a   b ", 8, PB_SPECIAL_DEFAULT);
+	struct pb_ids ids = tokenizer_encoded(t, "  a   b ", 8, PB_SPECIAL_DEFAULT);
 	assert_decodes(t, ids.data, ids.n, "a b", 3);
 	pb_ids_free(&ids);
 	assert_decodes(t, (int32_t[]){ 1, 3, 3, 7, 7, 2 }, 6, "a a", 3);
@@ -669,7 +646,7 @@ static void character_map(void **state)
 		put_small_pieces(&f, BLANK);
 		put_normalizer(&f, &bad, 1, 1, 1);
 		t = tokenizer_parsed(&f, 0);
-		struct pb_ids ids = encode(t, "ABA\xC2\xA0" "A\xC2\xB2", 8, PB_SPECIAL_NONE);
+		struct pb_ids ids = tokenizer_encoded(t, "ABA\xC2\xA0" "A\xC2\xB2", 8, PB_SPECIAL_NONE);
 		pb_ids_free(&ids);
 		pb_tokenizer_free(t);
 	}
@@ -886,7 +863,7 @@ static void merging_is_the_plain_rule(void **state)
 		struct pb_tokenizer *t[2] = { tokenizer_parsed(model, 0), tokenizer_parsed(bin, 0) };
 		for (size_t k = 0; k < 2; k++) {
 			/* The .bin has no piece for its blank in front: one unknown. */
-			struct pb_ids ids = encode(t[k], text, n, PB_SPECIAL_NONE);
+			struct pb_ids ids = tokenizer_encoded(t[k], text, n, PB_SPECIAL_NONE);
 			assert_int_equal(ids.n, n_symbols + k);
 			for (size_t i = 0; i < n_symbols; i++) {
 				size_t start = i ? ends[i - 1] : 0;
@@ -921,7 +898,7 @@ static void long_text_of_one_letter(void **state)
 	char *a = malloc(n);
 	memset(a, 'a', n);
 	assert_round_trip(t, a, n);
-	struct pb_ids ids = encode(t, a, n, PB_SPECIAL_NONE);
+	struct pb_ids ids = tokenizer_encoded(t, a, n, PB_SPECIAL_NONE);
 	/* Leftmost of equals: two, three, ... letters from the left, up to fifteen; and again. */
 	for (size_t i = 0; i + 1 < ids.n; i++)
 		assert_int_equal(ids.data[i], 3 + 14);

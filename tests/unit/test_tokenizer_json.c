@@ -13,6 +13,7 @@
 #include "core/base/json.h"
 #include "core/base/rng.h"
 #include "core/model/tokenizer_bpe.h"
+#include "tests/unit/tokenizer_bytes.h"
 
 #define BYTE_LEVEL "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}"
 
@@ -26,32 +27,9 @@ static struct pb_tokenizer *parse(const char *json, size_t n)
 	return t;
 }
 
-static struct pb_ids encode(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special)
-{
-	struct pb_ids ids = {0};
-	struct pb_error err = {0};
-
-	if (pb_tokenizer_encode(t, text, n, special, &ids, &err))
-		fail_msg("%s", err.text);
-	return ids;
-}
-
-static void assert_ids(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special, const char *expected)
-{
-	struct pb_ids ids = encode(t, text, n, special);
-	struct pb_text got = {0};
-
-	for (size_t i = 0; i < ids.n; i++)
-		pb_text_printf(&got, i ? " %d" : "%d", ids.data[i]);
-	if (strcmp(pb_text_c(&got), expected) != 0)
-		fail_msg("'%.*s': %s, expected %s", (int)n, text, pb_text_c(&got), expected);
-	pb_text_free(&got);
-	pb_ids_free(&ids);
-}
-
 static void assert_round_trip(const struct pb_tokenizer *t, const char *text, size_t n)
 {
-	struct pb_ids ids = encode(t, text, n, PB_SPECIAL_DEFAULT);
+	struct pb_ids ids = tokenizer_encoded(t, text, n, PB_SPECIAL_DEFAULT);
 	struct pb_text back = {0};
 
 	assert_int_equal(pb_tokenizer_decode(t, ids.data, ids.n, &back, NULL), PB_OK);
@@ -95,7 +73,7 @@ static void neox_vectors(void **state)
 	assert_ids(t, "foo bar<|endoftext|>foo bar", 27, PB_SPECIAL_NONE, "12110 2534 0 12110 2534");
 	assert_ids(t, "    ", 4, PB_SPECIAL_NONE, "50274");
 	/* NFC: e and a combining acute are one letter. */
-	struct pb_ids a = encode(t, "caf\xC3\xA9", 5, PB_SPECIAL_NONE), b = encode(t, "cafe\xCC\x81", 6, PB_SPECIAL_NONE);
+	struct pb_ids a = tokenizer_encoded(t, "caf\xC3\xA9", 5, PB_SPECIAL_NONE), b = tokenizer_encoded(t, "cafe\xCC\x81", 6, PB_SPECIAL_NONE);
 	assert_int_equal(a.n, b.n);
 	assert_memory_equal(a.data, b.data, a.n * sizeof(*a.data));
 	pb_ids_free(&a);
@@ -342,7 +320,7 @@ static void plain_rule(void **state)
 
 		for (size_t k = 0; k < n; k++)
 			word[k] = "abc"[pb_rng_below(&r, 3)];
-		got = encode(t, word, n, PB_SPECIAL_NONE);
+		got = tokenizer_encoded(t, word, n, PB_SPECIAL_NONE);
 		merge_plainly(word, n, letters, &expected);
 		assert_int_equal(got.n, expected.n);
 		assert_memory_equal(got.data, expected.data, got.n * sizeof(*got.data));
@@ -369,9 +347,9 @@ static void any_bytes(void **state)
 		for (size_t k = 0; k < n; k++)
 			text[k] = i % 2 ? (char)pb_rng_below(&r, 256) : alphabet[pb_rng_below(&r, sizeof(alphabet))];
 		assert_round_trip(t, text, n);
-		fast = encode(t, text, n, PB_SPECIAL_NONE);
+		fast = tokenizer_encoded(t, text, n, PB_SPECIAL_NONE);
 		pb_tokenizer_use_jit(t, false);
-		slow = encode(t, text, n, PB_SPECIAL_NONE);
+		slow = tokenizer_encoded(t, text, n, PB_SPECIAL_NONE);
 		pb_tokenizer_use_jit(t, true);
 		assert_int_equal(fast.n, slow.n);
 		assert_memory_equal(fast.data, slow.data, fast.n * sizeof(*fast.data));

@@ -18,7 +18,7 @@
 
 #define BLANK "\xE2\x96\x81" /* U+2581 */
 
-static void assert_ids(const struct pb_tokenizer *t, const char *text, size_t n, const int32_t *expected, size_t n_expected)
+static void assert_id_list(const struct pb_tokenizer *t, const char *text, size_t n, const int32_t *expected, size_t n_expected)
 {
 	struct pb_ids ids = {0};
 	struct pb_error err;
@@ -57,11 +57,11 @@ static void pieces_with_nul(void **state)
 		}
 		struct pb_tokenizer *t = tokenizer_parsed(&f, 9);
 		if (k == 2)
-			assert_ids(t, "a\0b\0", 4, IDS(3, 5, 4, 5));
+			assert_id_list(t, "a\0b\0", 4, IDS(3, 5, 4, 5));
 		else if (k == 3)
-			assert_ids(t, "a\0b\0", 4, IDS(0, 7, 5)); /* the blank in front is no piece here */
+			assert_id_list(t, "a\0b\0", 4, IDS(0, 7, 5)); /* the blank in front is no piece here */
 		else
-			assert_ids(t, "a\0b\0", 4, IDS(7, 5));
+			assert_id_list(t, "a\0b\0", 4, IDS(7, 5));
 		struct pb_text back = {0};
 		assert_int_equal(pb_tokenizer_decode(t, (int32_t[]){ 8, 6 }, 2, &back, NULL), PB_OK);
 		assert_int_equal(back.length, 5);
@@ -93,7 +93,7 @@ static void long_piece_with_nul(void **state)
 		struct pb_tokenizer *t = tokenizer_parsed(&f, 4);
 		struct pb_text back = {0};
 		if (k == 0)
-			assert_ids(t, text, sizeof text, IDS(3));
+			assert_id_list(t, text, sizeof text, IDS(3));
 		assert_int_equal(pb_tokenizer_decode(t, (int32_t[]){ 3 }, 1, &back, NULL), PB_OK);
 		assert_int_equal(back.length, sizeof text);
 		assert_memory_equal(back.data, text, sizeof text);
@@ -268,23 +268,23 @@ static void blanks_at_the_edges(void **state)
 		put_normalizer(&f, NULL, 1, removes, 1);
 		free(trainer);
 		struct pb_tokenizer *t = tokenizer_parsed(&f, 7);
-		assert_ids(t, "", 0, NULL, 0);
+		assert_id_list(t, "", 0, NULL, 0);
 		if (removes)
-			assert_ids(t, "   ", 3, NULL, 0);
+			assert_id_list(t, "   ", 3, NULL, 0);
 		else
-			assert_ids(t, "  ", 2, IDS(3, 3, 3));
+			assert_id_list(t, "  ", 2, IDS(3, 3, 3));
 		if (suffix)
-			assert_ids(t, "a", 1, IDS(6));
+			assert_id_list(t, "a", 1, IDS(6));
 		else
-			assert_ids(t, "a", 1, IDS(5));
+			assert_id_list(t, "a", 1, IDS(5));
 		if (suffix && removes)
-			assert_ids(t, " a  a ", 6, IDS(4, 5, 3));
+			assert_id_list(t, " a  a ", 6, IDS(4, 5, 3));
 		else if (suffix)
-			assert_ids(t, " a  a ", 6, IDS(5, 3, 5, 3, 3));
+			assert_id_list(t, " a  a ", 6, IDS(5, 3, 5, 3, 3));
 		else if (removes)
-			assert_ids(t, " a  a ", 6, IDS(5, 5));
+			assert_id_list(t, " a  a ", 6, IDS(5, 5));
 		else
-			assert_ids(t, " a  a ", 6, IDS(3, 5, 3, 5, 3));
+			assert_id_list(t, " a  a ", 6, IDS(3, 5, 3, 5, 3));
 		pb_tokenizer_free(t);
 	}
 }
@@ -307,7 +307,7 @@ static void special_pieces(void **state)
 	assert_int_equal(pb_tokenizer_bos(t), -1);
 	assert_int_equal(pb_tokenizer_eos(t), 2);
 	assert_false(pb_tokenizer_adds_bos(t));
-	assert_ids(t, "a<s>a", 5, IDS(3, 1, 3));
+	assert_id_list(t, "a<s>a", 5, IDS(3, 1, 3));
 	pb_tokenizer_free(t);
 
 	/* No trainer's part: the unknown piece is the one of that kind. */
@@ -317,7 +317,7 @@ static void special_pieces(void **state)
 	put_piece(&f, "<unk>", 0, UNKNOWN);
 	put_normalizer(&f, NULL, 0, 0, 1);
 	t = tokenizer_parsed(&f, 3);
-	assert_ids(t, "abba", 4, IDS(1, 2, 1));
+	assert_id_list(t, "abba", 4, IDS(1, 2, 1));
 	pb_tokenizer_free(t);
 	put_piece(&f, "<unk2>", 0, UNKNOWN);
 	assert_tokenizer_refused(&f, 0, PB_FORMAT, "file: piece 3 is an unknown piece, and so should only piece 2 be");

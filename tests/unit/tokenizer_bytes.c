@@ -1,3 +1,4 @@
+#include "core/base/text.h"
 #include "tests/unit/tokenizer_bytes.h"
 
 #include <setjmp.h>
@@ -154,4 +155,25 @@ void assert_tokenizer_refused(const struct file_bytes *f, unsigned n_vocab, enum
 	assert_null(t);
 	if (strstr(err.text, text) == NULL)
 		fail_msg("'%s' does not say '%s'", err.text, text);
+}
+
+struct pb_ids tokenizer_encoded(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special)
+{
+	struct pb_ids ids = {0};
+	struct pb_error err;
+	if (pb_tokenizer_encode(t, text, n, special, &ids, &err) != PB_OK)
+		fail_msg("%s", err.text);
+	return ids;
+}
+
+void assert_ids(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special, const char *expected)
+{
+	struct pb_ids ids = tokenizer_encoded(t, text, n, special);
+	struct pb_text got = {0};
+	for (size_t i = 0; i < ids.n; i++)
+		pb_text_printf(&got, i ? " %d" : "%d", ids.data[i]);
+	if (strcmp(pb_text_c(&got), expected) != 0)
+		fail_msg("'%.*s': %s, expected %s", (int)n, text, pb_text_c(&got), expected);
+	pb_text_free(&got);
+	pb_ids_free(&ids);
 }

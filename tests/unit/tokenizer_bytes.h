@@ -41,4 +41,9 @@ struct pb_tokenizer *tokenizer_parsed(const struct file_bytes *f, unsigned n_voc
 /* The test fails unless the file is refused with that status and a message that holds `text`. */
 void assert_tokenizer_refused(const struct file_bytes *f, unsigned n_vocab, enum pb_status status, const char *text);
 
+/* The ids of a text; the test fails when there are none to be had. pb_ids_free'd. */
+struct pb_ids tokenizer_encoded(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special);
+/* expected: numbers with blanks between. */
+void assert_ids(const struct pb_tokenizer *t, const char *text, size_t n, enum pb_special special, const char *expected);
+
 #endif
