@@ -110,7 +110,6 @@ enum pb_status pb_process_send(struct pb_process *p, json_t *object, struct pb_e
 {
 	char *text = object ? pb_json_canonical(object) : NULL;
 	size_t n = text ? strlen(text) : 0, sent = 0;
-	enum pb_status st = PB_OK;
 
 	json_decref(object);
 	if (!text)
@@ -130,7 +129,7 @@ enum pb_status pb_process_send(struct pb_process *p, json_t *object, struct pb_e
 	pb_free(text);
 	p->memory_seen = 0;
 	pb_text_clear(&p->said);
-	return st;
+	return PB_OK;
 }
 
 static int read_into(int fd, struct pb_text *t)
