@@ -241,7 +241,7 @@ static enum pb_status lose_worker(struct runner *r, struct slot *s, const char *
 	if (!why && memory) {
 		pb_format_size(limit, (double)memory);
 		pb_format_size(seen, (double)held);
-		pb_text_printf(&reason, "; its memory limit is %s, it was last seen with %s", limit, seen);
+		pb_text_printf(&reason, "; its memory limit is %s, it %s%s", limit, held ? "was last seen with " : "was not looked at before", held ? seen : "");
 	}
 	s->cell = NO_CELL;
 	/* What stopped the run stopped its workers too: that is no failure of the cell. */

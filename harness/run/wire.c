@@ -94,8 +94,11 @@ static enum pb_status read_item(const json_t *object, struct pb_arena *arena, st
 		return pb_out_of_memory(err, "items");
 	if (json_array_size(object) != 6 || n > UINT32_MAX)
 		return pb_fail(err, PB_FORMAT, "a worker sent an item that is none");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (!json_is_number(json_array_get(list, i)))
+			return pb_fail(err, PB_FORMAT, "a worker sent an item with a log-likelihood that is no number");
 		values[i] = json_number_value(json_array_get(list, i));
+	}
 	*it = (struct pb_stored_item){ .index = (uint32_t)json_integer_value(json_array_get(object, 0)), .weight = json_number_value(json_array_get(object, 1)),
 		.gold = (int32_t)json_integer_value(json_array_get(object, 2)), .chosen = (int32_t)json_integer_value(json_array_get(object, 3)),
 		.chosen_norm = (int32_t)json_integer_value(json_array_get(object, 4)), .n_values = (uint32_t)n, .values = values };
