@@ -73,7 +73,6 @@ const struct pb_quantizer pb_quantizer_binary = {
 		"Without training it is the floor that 1-bit methods are measured from.",
 	.abi = PB_QUANTIZER_ABI,
 	.version = 1,
-	.needs = PB_NEEDS_NOTHING,
 	.options = binary_options,
 	.options_size = sizeof(struct binary_options),
 	.wbits = binary_wbits,

@@ -73,7 +73,6 @@ const struct pb_quantizer pb_quantizer_identity = {
 		"It is the reference that every other row is compared with.",
 	.abi = PB_QUANTIZER_ABI,
 	.version = 1,
-	.needs = PB_NEEDS_NOTHING,
 	.options = identity_options,
 	.options_size = sizeof(struct identity_options),
 	.wbits = identity_wbits,

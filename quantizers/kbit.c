@@ -490,7 +490,6 @@ const struct pb_quantizer pb_quantizer_kbit = {
 		"constants and 16-bit outlier columns are options.",
 	.abi = PB_QUANTIZER_ABI,
 	.version = 1,
-	.needs = PB_NEEDS_NOTHING,
 	.options = options,
 	.options_size = sizeof(struct kbit_options),
 	.wbits = kbit_wbits,

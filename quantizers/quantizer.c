@@ -126,8 +126,6 @@ enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error 
 		return pb_fail(err, PB_FAILED, "%s: family '%.40s' is not known; 'other' is for everything else", q->name, q->family);
 	if (q->version == 0)
 		return pb_fail(err, PB_FAILED, "%s: version 0; versions count from 1", q->name);
-	if (q->needs > PB_NEEDS_GRADIENTS)
-		return pb_fail(err, PB_FAILED, "%s: needs %d is not known", q->name, (int)q->needs);
 
 	const char *missing = !q->wbits ? "wbits" : !q->plan ? "plan" : !q->quantize ? "quantize" : NULL;
 	if (missing)
@@ -265,15 +263,20 @@ enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struc
 	return PB_OK;
 }
 
-static enum pb_status check_inputs(const struct pb_quantizer *q, const struct pb_quantize_job *job, struct pb_error *why)
+unsigned pb_quantizer_needs(const struct pb_quantizer *q, const void *options)
+{
+	return q->needs ? q->needs(options) : PB_NEEDS_NOTHING;
+}
+
+static enum pb_status check_inputs(unsigned needs, const struct pb_quantize_job *job, struct pb_error *why)
 {
 	uint64_t n = (uint64_t)job->rows * job->cols;
 	uint64_t bad = pb_count_not_finite(job->weights, n);
 	if (bad)
 		return pb_fail(why, PB_NUMERIC, "%" PRIu64 " of %" PRIu64 " weights are not finite", bad, n);
-	if (q->needs == PB_NEEDS_ACTIVATIONS && !job->second_moment)
+	if (needs & PB_NEEDS_ACTIVATIONS && !(job->second_moment && job->mean_abs))
 		return pb_fail(why, PB_UNSUPPORTED, "it needs second moments of the inputs and was given none");
-	if (q->needs == PB_NEEDS_GRADIENTS && !job->gradient_sq)
+	if (needs & PB_NEEDS_GRADIENTS && !job->gradient_sq)
 		return pb_fail(why, PB_UNSUPPORTED, "it needs squared gradients and was given none");
 	return PB_OK;
 }
@@ -300,7 +303,7 @@ enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct
 	uint64_t planned = 0;
 	enum pb_status status = pb_quantizer_plan(use, job, &planned, err);
 	if (status == PB_OK)
-		status = check_inputs(use->quantizer, job, err);
+		status = check_inputs(pb_quantizer_needs(use->quantizer, use->options), job, err);
 	if (status != PB_OK)
 		return status;
 

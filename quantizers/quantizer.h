@@ -13,9 +13,15 @@
 #include "core/base/status.h"
 #include "core/model/encoded.h"
 
-#define PB_QUANTIZER_ABI 1
+#define PB_QUANTIZER_ABI 2
 
-enum pb_needs { PB_NEEDS_NOTHING, PB_NEEDS_ACTIVATIONS, PB_NEEDS_GRADIENTS };
+/* What a quantizer wants to know of the data; a sum of these. */
+enum pb_needs {
+	PB_NEEDS_NOTHING = 0,
+	PB_NEEDS_ACTIVATIONS = 1,   /* second_moment and mean_abs of each matrix's inputs */
+	PB_NEEDS_GRADIENTS = 2,     /* gradient_sq of each weight */
+	PB_NEEDS_SEQUENTIAL = 4     /* with ACTIVATIONS: inputs are those of a model whose earlier layers are quantized already */
+};
 
 /* One matrix to quantize. */
 struct pb_quantize_job {
@@ -27,8 +33,9 @@ struct pb_quantize_job {
 	/* std of each row of the matrix whose outputs are this matrix's inputs (cols), or NULL when there is none
 	 * that maps one to one: down_proj gets up_proj's, o_proj gets v_proj's when n_heads = n_kv_heads. */
 	const float *input_row_std;
-	const float *second_moment; /* (cols, cols) X X^T / n when needs is ACTIVATIONS; else NULL */
-	const float *gradient_sq;   /* (rows, cols) when needs is GRADIENTS; else NULL */
+	const float *second_moment; /* (cols, cols) mean of x x^T over the calibration tokens, with ACTIVATIONS; else NULL */
+	const float *mean_abs;      /* (cols) mean of |x|, with ACTIVATIONS; else NULL */
+	const float *gradient_sq;   /* (rows, cols) mean over samples of the squared gradient of a sample's mean loss, with GRADIENTS; else NULL */
 	struct pb_rng rng;          /* stream of this matrix */
 };
 
@@ -40,7 +47,7 @@ struct pb_quantizer {
 	const char *help;           /* two or three sentences */
 	unsigned abi;
 	unsigned version;           /* raised when numbers change */
-	enum pb_needs needs;
+	unsigned (*needs)(const void *options); /* a sum of enum pb_needs; NULL: nothing */
 	const struct pb_option *options;
 	size_t options_size;
 	/* The nominal bit width of these options (4, 1.58, 16, ...) for weights that come as source_dtype; required. */
@@ -68,6 +75,9 @@ enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error 
 /* Opens a shared object with the symbol `pb_plugin` (const struct pb_quantizer); checked, then part of the list for the
  * life of the process. Not for several threads at once, nor beside a look-up. */
 enum pb_status pb_quantizer_load(const char *path, struct pb_error *err) PB_MUST_CHECK;
+
+/* What it needs with these options. */
+unsigned pb_quantizer_needs(const struct pb_quantizer *q, const void *options);
 
 /* A quantizer with its options. */
 struct pb_quantizer_use {

@@ -247,7 +247,6 @@ const struct pb_quantizer pb_quantizer_rtn = {
 		"It needs no data and is the baseline of most papers; search=true shrinks each range to the least squared error.",
 	.abi = PB_QUANTIZER_ABI,
 	.version = 1,
-	.needs = PB_NEEDS_NOTHING,
 	.options = rtn_options,
 	.options_size = sizeof(struct rtn_options),
 	.wbits = rtn_wbits,

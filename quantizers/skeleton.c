@@ -118,10 +118,10 @@ const struct pb_quantizer pb_plugin = {
 	.help = "The example that new quantizers are copied from: 4-bit round to nearest with one scale a row.",
 	.abi = PB_QUANTIZER_ABI,           /* the interface that this file was compiled for */
 	.version = 1,                      /* raise it when the numbers change: old results become stale */
-	.needs = PB_NEEDS_NOTHING,         /* or activations (job->second_moment), gradients (job->gradient_sq) */
 	.options = skeleton_options,
 	.options_size = sizeof(struct skeleton_options),
 	.wbits = skeleton_wbits,
 	.plan = skeleton_plan,
 	.quantize = skeleton_quantize,
+	/* .needs says what it wants to know of the data: activations (job->second_moment), gradients (job->gradient_sq). */
 };

@@ -88,7 +88,6 @@ const struct pb_quantizer pb_quantizer_ternary = {
 		"Five codes are stored in a byte, 1.6 bits a weight.",
 	.abi = PB_QUANTIZER_ABI,
 	.version = 1,
-	.needs = PB_NEEDS_NOTHING,
 	.options = ternary_options,
 	.options_size = sizeof(struct ternary_options),
 	.wbits = ternary_wbits,

@@ -79,7 +79,7 @@ enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_q
 
 	if (model->quantization && strcmp(q->name, "identity") != 0)
 		return pb_fail(err, PB_UNSUPPORTED, "%s: %s is quantized already; only identity runs it as it is", q->name, model->name);
-	if (q->needs != PB_NEEDS_NOTHING)
+	if (pb_quantizer_needs(q, use->options) != PB_NEEDS_NOTHING)
 		return pb_fail(err, PB_UNSUPPORTED, "%s: needs calibration, which this version does not collect", q->name);
 	return PB_OK;
 }
