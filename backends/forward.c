@@ -34,7 +34,7 @@ static const float *weights_in_place(const struct pb_encoded *m, const struct pb
 		return t->dtype == PB_F32 && is_aligned(t->data) ? t->data : NULL;
 	if (m->code != PB_CODE_DENSE || m->dense_dtype != PB_F32 || !is_aligned(m->dense))
 		return NULL;
-	if (m->block_kind != PB_BLOCK_NONE || m->row_scale || m->col_scale || m->n_kept || m->sparse_start || m->rank)
+	if (m->block_kind != PB_BLOCK_NONE || m->row_scale || m->col_scale || m->col_offset || m->n_kept || m->sparse_start || m->rank)
 		return NULL;
 	return m->dense;
 }

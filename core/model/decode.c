@@ -23,33 +23,58 @@ static void decode_scalar(const struct pb_encoded *m, const float *table, uint64
 	}
 }
 
-/* One stage of a vector code whose vectors run down the columns: one entry of each place's vector. */
-static void add_stage_down(const struct pb_vector_code *v, uint32_t stage, uint64_t row, uint32_t coded, float *out)
+/* Some places of a vector code whose vectors run down the columns, by one codebook a group. */
+struct places {
+	uint32_t first, n, group;
+	uint32_t length, n_centroids;
+	const void *codebook;
+	const uint8_t *index;
+};
+
+/* One entry of each place's vector, added to what is there, or put there. */
+static void decode_down(const struct pb_vector_code *v, const struct places *at, uint64_t row, bool add, float *out)
 {
-	uint64_t first = row / v->length * coded, entry = row % v->length, k = v->n_centroids[stage];
-	uint32_t group_cols = coded / v->n_groups + (coded % v->n_groups != 0), index[CHUNK];
-	for (uint32_t p = 0; p < coded; p += least(CHUNK, coded - p)) {
-		uint32_t n = least(CHUNK, coded - p);
-		pb_unpack_index(pb_index_bits(v->n_centroids[stage]), v->index[stage], first + p, n, index);
+	uint64_t first = row / at->length * at->n, entry = row % at->length, k = at->n_centroids;
+	uint32_t index[CHUNK];
+	for (uint32_t p = 0; p < at->n; p += least(CHUNK, at->n - p)) {
+		uint32_t n = least(CHUNK, at->n - p);
+		pb_unpack_index(pb_index_bits(at->n_centroids), at->index, first + p, n, index);
 		for (uint32_t i = 0; i < n; i++) {
-			uint64_t centroid = (p + i) / group_cols * k + index[i];
-			float value = pb_float_at(v->dtype, v->codebook[stage], centroid * v->length + entry);
-			float *to = out + (v->column_order ? v->column_order[p + i] : p + i);
-			*to = stage ? *to + value : value;
+			uint64_t centroid = (p + i) / at->group * k + index[i];
+			float value = pb_float_at(v->dtype, at->codebook, centroid * at->length + entry);
+			uint32_t place = at->first + p + i;
+			float *to = out + (v->column_order ? v->column_order[place] : place);
+			*to = add ? *to + value : value;
 		}
 	}
 }
 
-static void add_stage_along(const struct pb_vector_code *v, uint32_t stage, uint64_t row, uint32_t coded, float *out)
+static void decode_vectors_down(const struct pb_encoded *m, uint64_t row, uint32_t coded, float *out)
 {
-	uint32_t in_row = coded / v->length + (coded % v->length != 0), group_cols = coded / v->n_groups + (coded % v->n_groups != 0);
+	const struct pb_vector_code *v = m->vector;
+	struct places outliers = { 0, v->n_outliers, v->n_outliers, v->outlier_length, v->outlier_centroids, v->outlier_codebook,
+		v->outlier_index };
+	if (v->n_outliers)
+		decode_down(v, &outliers, row, false, out);
+	for (uint32_t s = 0; s < v->n_stages; s++) {
+		struct places rest = { v->n_outliers, coded - v->n_outliers, pb_vector_group(m), v->length, v->n_centroids[s],
+			v->codebook[s], v->index[s] };
+		decode_down(v, &rest, row, s > 0, out);
+	}
+}
+
+/* One stage of a vector code whose vectors lie along the row. */
+static void decode_along(const struct pb_encoded *m, uint32_t stage, uint64_t row, uint32_t coded, float *out)
+{
+	const struct pb_vector_code *v = m->vector;
+	uint32_t in_row = coded / v->length + (coded % v->length != 0), group = pb_vector_group(m);
 	uint64_t k = v->n_centroids[stage];
 	uint32_t index[CHUNK];
 	for (uint32_t j = 0; j < in_row; j++) {
 		if (j % CHUNK == 0)
 			pb_unpack_index(pb_index_bits(v->n_centroids[stage]), v->index[stage], row * in_row + j, least(CHUNK, in_row - j), index);
 		uint32_t place = j * v->length, n = least(v->length, coded - place);
-		uint64_t centroid = place / group_cols * k + index[j % CHUNK];
+		uint64_t centroid = place / group * k + index[j % CHUNK];
 		for (uint32_t e = 0; e < n; e++) {
 			float value = pb_float_at(v->dtype, v->codebook[stage], centroid * v->length + e);
 			float *to = out + (v->column_order ? v->column_order[place + e] : place + e);
@@ -92,15 +117,22 @@ static void apply_blocks(const struct pb_encoded *m, uint64_t row, uint32_t code
 	}
 }
 
-/* Numbers [first, first + n) of the column scale times p[0..n). */
+/* p[0..n) times column scale, plus column offset, [first, first + n) of them. */
 static void scale_columns(const struct pb_encoded *m, uint32_t first, uint32_t n, float *p)
 {
-	float factors[CHUNK];
+	float numbers[CHUNK];
 	for (uint32_t c = 0; c < n; c += least(CHUNK, n - c)) {
 		uint32_t here = least(CHUNK, n - c);
-		pb_float_read(m->col_scale_dtype, m->col_scale, first + c, here, factors);
-		for (uint32_t i = 0; i < here; i++)
-			p[c + i] *= factors[i];
+		if (m->col_scale) {
+			pb_float_read(m->col_scale_dtype, m->col_scale, first + c, here, numbers);
+			for (uint32_t i = 0; i < here; i++)
+				p[c + i] *= numbers[i];
+		}
+		if (m->col_offset) {
+			pb_float_read(m->col_offset_dtype, m->col_offset, first + c, here, numbers);
+			for (uint32_t i = 0; i < here; i++)
+				p[c + i] += numbers[i];
+		}
 	}
 }
 
@@ -112,8 +144,7 @@ static void place_columns(const struct pb_encoded *m, uint64_t row, float *out)
 		uint32_t first = k ? m->kept_columns[k - 1] + 1 : 0;
 		if (k)
 			memmove(out + first, out + first - k, (end - first) * sizeof *out);
-		if (m->col_scale)
-			scale_columns(m, first, end - first, out + first);
+		scale_columns(m, first, end - first, out + first);
 		if (k == 0)
 			break;
 		end = first - 1;
@@ -151,12 +182,11 @@ static void decode_coded(const struct pb_encoded *m, float *table, uint64_t row,
 		decode_scalar(m, table, row, coded, out);
 		break;
 	case PB_CODE_VECTOR:
-		for (uint32_t s = 0; s < m->vector->n_stages; s++) {
-			if (m->vector->along_rows)
-				add_stage_down(m->vector, s, row, coded, out);
-			else
-				add_stage_along(m->vector, s, row, coded, out);
-		}
+		if (m->vector->along_rows)
+			decode_vectors_down(m, row, coded, out);
+		else
+			for (uint32_t s = 0; s < m->vector->n_stages; s++)
+				decode_along(m, s, row, coded, out);
 		break;
 	}
 }
@@ -177,7 +207,7 @@ void pb_encoded_decode(const struct pb_encoded *m, uint32_t first, uint32_t n, f
 			for (uint32_t c = 0; c < coded; c++)
 				out[c] *= factor;
 		}
-		if (m->n_kept || m->col_scale)
+		if (m->n_kept || m->col_scale || m->col_offset)
 			place_columns(m, row, out);
 		if (m->sparse_start)
 			for (uint32_t i = m->sparse_start[row]; i < m->sparse_start[row + 1]; i++)

@@ -70,12 +70,16 @@ uint64_t pb_group_count(uint32_t rows, uint32_t coded_cols, int64_t group_size)
 	return pb_encoded_blocks(&m);
 }
 
-uint64_t pb_vector_count(const struct pb_encoded *m, uint32_t length, bool along_rows)
+uint64_t pb_vector_count(uint32_t rows, uint32_t cols, uint32_t length, bool along_rows)
 {
-	uint64_t coded = pb_encoded_coded_cols(m);
-	if (along_rows)
-		return (m->rows / length + (m->rows % length != 0)) * coded;
-	return m->rows * (coded / length + (coded % length != 0));
+	uint64_t cut = along_rows ? rows : cols, whole = along_rows ? cols : rows;
+	return (cut / length + (cut % length != 0)) * whole;
+}
+
+uint32_t pb_vector_group(const struct pb_encoded *m)
+{
+	uint32_t n = pb_encoded_coded_cols(m) - m->vector->n_outliers, groups = m->vector->n_groups;
+	return n / groups + (n % groups != 0);
 }
 
 static bool is_stored_dtype(enum pb_dtype dtype)
@@ -291,6 +295,14 @@ enum pb_status pb_encoded_set_col_scale(struct pb_encoded *m, const float *value
 	return status;
 }
 
+enum pb_status pb_encoded_set_col_offset(struct pb_encoded *m, const float *values, enum pb_dtype dtype, struct pb_error *err)
+{
+	enum pb_status status = store_numbers(m, "column offset", values, m->cols, dtype, &m->col_offset, err);
+	if (!status)
+		m->col_offset_dtype = dtype;
+	return status;
+}
+
 enum pb_status pb_encoded_keep_columns(struct pb_encoded *m, const uint32_t *columns, uint32_t n, const float *w, enum pb_dtype dtype,
 	struct pb_error *err)
 {
@@ -357,11 +369,54 @@ enum pb_status pb_encoded_set_low_rank(struct pb_encoded *m, const float *u, con
 	return PB_OK;
 }
 
+/* One codebook of n_books tables with the n indices into it. */
+static enum pb_status store_codebook(struct pb_encoded *m, uint32_t n_books, uint32_t k, uint32_t length, enum pb_dtype dtype,
+	const float *values, const uint32_t *index, uint64_t n, void **codebook, uint8_t **packed, struct pb_error *err)
+{
+	unsigned bits = pb_index_bits(k);
+	uint64_t numbers;
+	if (k < 2 || k > 65536)
+		return pb_fail(err, PB_USAGE, "vector code: a codebook has 2 to 65536 centroids, not %" PRIu32, k);
+	if (__builtin_mul_overflow((uint64_t)n_books * k, length, &numbers))
+		return pb_out_of_memory(err, "codebook");
+	for (uint64_t i = 0; i < n; i++)
+		if (index[i] >= k)
+			return pb_fail(err, PB_USAGE, "vector code: %" PRIu32 " is no index into %" PRIu32 " centroids", index[i], k);
+	enum pb_status status = store_numbers(m, "codebook", values, numbers, dtype, codebook, err);
+	if (status)
+		return status;
+	*packed = pb_arena_alloc(m->arena, pb_index_bytes(bits, n), 1);
+	if (!*packed)
+		return pb_out_of_memory(err, "vector code");
+	pb_pack_index(bits, index, n, *packed);
+	return PB_OK;
+}
+
+static enum pb_status store_order(struct pb_encoded *m, const uint32_t *order, uint16_t **out, struct pb_error *err)
+{
+	uint32_t coded = pb_encoded_coded_cols(m);
+	if (coded > PB_MAX_ORDERED)
+		return pb_fail(err, PB_UNSUPPORTED, "column order: %" PRIu32 " columns are more than the %d that it holds", coded, PB_MAX_ORDERED);
+	uint16_t *data = pb_arena_alloc(m->arena, coded, sizeof *data);
+	if (!data)
+		return pb_out_of_memory(err, "column order");
+	for (uint32_t p = 0; p < coded; p++) {
+		if (order[p] >= coded)
+			return pb_fail(err, PB_USAGE, "column order: there is no column %" PRIu32, order[p]);
+		data[p] = (uint16_t)order[p];
+	}
+	*out = data;
+	return PB_OK;
+}
+
 enum pb_status pb_encoded_set_vector(struct pb_encoded *m, const struct pb_vector_values *values, struct pb_error *err)
 {
+	uint32_t coded = pb_encoded_coded_cols(m), n_outliers = values->n_outliers;
 	if (values->length == 0 || values->n_groups == 0 || values->n_stages == 0 || values->n_stages > PB_MAX_STAGES)
 		return pb_fail(err, PB_USAGE, "vector code: length and groups are at least 1, stages 1 to %d", PB_MAX_STAGES);
-	uint64_t n = pb_vector_count(m, values->length, values->along_rows);
+	if (n_outliers && (n_outliers >= coded || values->outlier_length == 0 || !values->along_rows))
+		return pb_fail(err, PB_USAGE, "vector code: outliers are some of the columns, in vectors down them");
+	uint64_t n = pb_vector_count(m->rows, coded - n_outliers, values->length, values->along_rows);
 	struct pb_vector_code *v = pb_arena_alloc(m->arena, 1, sizeof *v);
 	if (v) {
 		v->n_centroids = pb_arena_alloc(m->arena, values->n_stages, sizeof *v->n_centroids);
@@ -375,33 +430,24 @@ enum pb_status pb_encoded_set_vector(struct pb_encoded *m, const struct pb_vecto
 	v->n_groups = values->n_groups;
 	v->n_stages = values->n_stages;
 	v->dtype = values->dtype;
-	for (uint32_t s = 0; s < v->n_stages; s++) {
-		uint32_t k = values->n_centroids[s];
-		unsigned bits = pb_index_bits(k);
-		uint64_t numbers;
-		if (k < 2 || k > 65536)
-			return pb_fail(err, PB_USAGE, "vector code: a codebook has 2 to 65536 centroids, not %" PRIu32, k);
-		if (__builtin_mul_overflow((uint64_t)v->n_groups * k, v->length, &numbers))
-			return pb_out_of_memory(err, "codebook");
-		for (uint64_t i = 0; i < n; i++)
-			if (values->index[s][i] >= k)
-				return pb_fail(err, PB_USAGE, "vector code: %" PRIu32 " is no index into %" PRIu32 " centroids",
-					values->index[s][i], k);
-		enum pb_status status = store_numbers(m, "codebook", values->codebook[s], numbers, v->dtype, &v->codebook[s], err);
-		if (status)
-			return status;
-		v->n_centroids[s] = k;
-		v->index[s] = pb_arena_alloc(m->arena, pb_index_bytes(bits, n), 1);
-		if (!v->index[s])
-			return pb_out_of_memory(err, "vector code");
-		pb_pack_index(bits, values->index[s], n, v->index[s]);
+	enum pb_status status = PB_OK;
+	for (uint32_t s = 0; !status && s < v->n_stages; s++) {
+		v->n_centroids[s] = values->n_centroids[s];
+		status = store_codebook(m, v->n_groups, v->n_centroids[s], v->length, v->dtype, values->codebook[s], values->index[s], n,
+			&v->codebook[s], &v->index[s], err);
 	}
-	if (values->column_order) {
-		enum pb_status status = store_indices(m, "column order", values->column_order, pb_encoded_coded_cols(m),
-			&v->column_order, err);
-		if (status)
-			return status;
+	if (!status && n_outliers) {
+		v->n_outliers = n_outliers;
+		v->outlier_length = values->outlier_length;
+		v->outlier_centroids = values->outlier_centroids;
+		status = store_codebook(m, 1, v->outlier_centroids, v->outlier_length, v->dtype, values->outlier_codebook,
+			values->outlier_index, pb_vector_count(m->rows, n_outliers, v->outlier_length, true), &v->outlier_codebook,
+			&v->outlier_index, err);
 	}
+	if (!status && values->column_order)
+		status = store_order(m, values->column_order, &v->column_order, err);
+	if (status)
+		return status;
 	m->code = PB_CODE_VECTOR;
 	m->vector = v;
 	return PB_OK;
@@ -482,15 +528,17 @@ static enum pb_status check_scalar(const struct pb_encoded *m, struct pb_error *
 	return status;
 }
 
-static enum pb_status check_order(const uint32_t *order, uint32_t n, struct pb_error *err)
+static enum pb_status check_order(const uint16_t *order, uint32_t n, struct pb_error *err)
 {
-	uint8_t *seen = pb_alloc_zero(n, 1);
 	enum pb_status status = PB_OK;
+	if (n > PB_MAX_ORDERED)
+		return pb_fail(err, PB_FORMAT, "column order: %" PRIu32 " columns are more than the %d that it holds", n, PB_MAX_ORDERED);
+	uint8_t *seen = pb_alloc_zero(n, 1);
 	if (!seen)
 		return pb_out_of_memory(err, "column order");
 	for (uint32_t p = 0; p < n && !status; p++) {
 		if (order[p] >= n || seen[order[p]])
-			status = pb_fail(err, PB_FORMAT, "column order: %" PRIu32 " is out of range or there twice", order[p]);
+			status = pb_fail(err, PB_FORMAT, "column order: %d is out of range or there twice", order[p]);
 		else
 			seen[order[p]] = 1;
 	}
@@ -519,31 +567,39 @@ static enum pb_status check_indices(const uint8_t *packed, uint64_t n, uint32_t 
 	return PB_OK;
 }
 
+static enum pb_status check_codebook(enum pb_dtype dtype, const void *codebook, uint32_t n_books, uint32_t k, uint32_t length,
+	const uint8_t *index, uint64_t n, struct pb_error *err)
+{
+	uint64_t numbers;
+	if (k < 2 || k > 65536 || __builtin_mul_overflow((uint64_t)n_books * k, length, &numbers))
+		return pb_fail(err, PB_FORMAT, "vector code: a codebook has 2 to 65536 centroids, not %" PRIu32, k);
+	enum pb_status status = check_numbers("codebook", dtype, codebook, numbers, err);
+	return status ? status : check_indices(index, n, k, err);
+}
+
 static enum pb_status check_vector(const struct pb_encoded *m, struct pb_error *err)
 {
 	const struct pb_vector_code *v = m->vector;
 	uint32_t coded = pb_encoded_coded_cols(m);
 	if (!v)
 		return pb_fail(err, PB_FORMAT, "vector code: not there");
-	if (v->length == 0 || v->n_stages == 0 || v->n_stages > PB_MAX_STAGES || v->n_groups == 0 || v->n_groups > coded)
+	if (v->n_outliers && (v->n_outliers >= coded || v->outlier_length == 0 || !v->along_rows))
+		return pb_fail(err, PB_FORMAT, "vector code: %" PRIu32 " outliers of length %" PRIu32 " do not fit %" PRIu32 " columns",
+			v->n_outliers, v->outlier_length, coded);
+	uint32_t rest = coded - v->n_outliers;
+	if (v->length == 0 || v->n_stages == 0 || v->n_stages > PB_MAX_STAGES || v->n_groups == 0 || v->n_groups > rest)
 		return pb_fail(err, PB_FORMAT, "vector code: length %" PRIu32 ", %" PRIu32 " groups and %" PRIu32
-			" stages do not fit %" PRIu32 " columns", v->length, v->n_groups, v->n_stages, coded);
-	uint32_t group_cols = coded / v->n_groups + (coded % v->n_groups != 0);
-	if (!v->along_rows && v->n_groups > 1 && group_cols % v->length)
-		return pb_fail(err, PB_FORMAT, "vector code: groups of %" PRIu32 " columns cut vectors of %" PRIu32, group_cols, v->length);
-	uint64_t n = pb_vector_count(m, v->length, v->along_rows);
-	for (uint32_t s = 0; s < v->n_stages; s++) {
-		uint64_t numbers;
-		if (v->n_centroids[s] < 2 || v->n_centroids[s] > 65536 ||
-		    __builtin_mul_overflow((uint64_t)v->n_groups * v->n_centroids[s], v->length, &numbers))
-			return pb_fail(err, PB_FORMAT, "vector code: a codebook has 2 to 65536 centroids, not %" PRIu32, v->n_centroids[s]);
-		enum pb_status status = check_numbers("codebook", v->dtype, v->codebook[s], numbers, err);
-		if (!status)
-			status = check_indices(v->index[s], n, v->n_centroids[s], err);
-		if (status)
-			return status;
-	}
-	return v->column_order ? check_order(v->column_order, coded, err) : PB_OK;
+			" stages do not fit %" PRIu32 " columns", v->length, v->n_groups, v->n_stages, rest);
+	if (!v->along_rows && v->n_groups > 1 && pb_vector_group(m) % v->length)
+		return pb_fail(err, PB_FORMAT, "vector code: groups of %" PRIu32 " columns cut vectors of %" PRIu32, pb_vector_group(m), v->length);
+	uint64_t n = pb_vector_count(m->rows, rest, v->length, v->along_rows);
+	enum pb_status status = PB_OK;
+	for (uint32_t s = 0; !status && s < v->n_stages; s++)
+		status = check_codebook(v->dtype, v->codebook[s], v->n_groups, v->n_centroids[s], v->length, v->index[s], n, err);
+	if (!status && v->n_outliers)
+		status = check_codebook(v->dtype, v->outlier_codebook, 1, v->outlier_centroids, v->outlier_length, v->outlier_index,
+			pb_vector_count(m->rows, v->n_outliers, v->outlier_length, true), err);
+	return status || !v->column_order ? status : check_order(v->column_order, coded, err);
 }
 
 static enum pb_status check_scale(const struct pb_encoded *m, const char *what, const struct pb_scale *s, bool is_offset,
@@ -648,6 +704,8 @@ enum pb_status pb_encoded_check(const struct pb_encoded *m, struct pb_error *err
 		status = check_numbers("row scale", m->row_scale_dtype, m->row_scale, m->rows, err);
 	if (!status && m->col_scale)
 		status = check_numbers("column scale", m->col_scale_dtype, m->col_scale, m->cols, err);
+	if (!status && m->col_offset)
+		status = check_numbers("column offset", m->col_offset_dtype, m->col_offset, m->cols, err);
 	if (!status)
 		status = check_sparse(m, err);
 	if (!status && m->rank)

@@ -1,13 +1,14 @@
 /* The encoded matrix: what every quantizer returns and every backend reads.
  *
- *   W^ = diag(row_scale) ( level[code] * block_scale + block_offset ) diag(col_scale)   on the coded columns,
+ *   W^ = diag(row_scale) ( level[code] * block_scale + block_offset ) diag(col_scale) + 1 col_offset^T
+ *        on the coded columns,
  *        the kept columns as they are stored,
  *        + sparse + U V                                                then `post` on each output vector
  *
  * W is (rows, cols), rows = out features. With zero points the inner term is (level[code] - zero) * block_scale.
  * The decode is in f32, one rounding an operation, in this order: level (less zero), times block_scale,
- * plus block_offset, times row_scale, times col_scale, plus sparse, plus low rank (its sum over r ascending, from 0).
- * A part that is absent does no operation; row_scale and col_scale do not touch kept columns.
+ * plus block_offset, times row_scale, times col_scale, plus col_offset, plus sparse, plus low rank (its sum over r
+ * ascending, from 0). A part that is absent does no operation; row_scale, col_scale and col_offset do not touch kept columns.
  * pb_encoded_decode is the oracle for every kernel.
  *
  * All memory of a matrix belongs to its arena. Sizes are counted from the bytes of the parts:
@@ -65,11 +66,12 @@ struct pb_scale {
 enum pb_post { PB_POST_NONE, PB_POST_LAYERNORM /* without weights, eps 1e-5 */ };
 
 /* The vector code: one index for `length` weights, into codebooks; the value is the sum of its stages, in order.
- * Coded column column_order[p] is at place p (itself without an order). A group is ceil(coded cols / n_groups)
- * places, the last may be short; vectors along a row do not cross groups. Indices are in the order of
- * (ceil(rows / length), coded cols) for vectors down the columns, else (rows, ceil(coded cols / length));
+ * Coded column column_order[p] is at place p (itself without an order). The first n_outliers places are coded apart; n
+ * places are left. A group is ceil(n / n_groups) of them, the last may be short; vectors along a row do not cross groups.
+ * Indices are in the order of (ceil(rows / length), n) for vectors down the columns, else (rows, ceil(n / length));
  * centroid entries that fall outside the matrix are not used. */
 #define PB_MAX_STAGES 8
+#define PB_MAX_ORDERED 65536 /* columns of a column_order */
 struct pb_vector_code {
 	uint32_t length;        /* weights a vector */
 	bool along_rows;        /* true: a vector runs down a column (out features), else along a row */
@@ -79,7 +81,13 @@ struct pb_vector_code {
 	enum pb_dtype dtype;    /* of the centroids: F32, F16, BF16 */
 	void **codebook;        /* [n_stages]: (n_groups, n_centroids, length) */
 	uint8_t **index;        /* [n_stages]: packed, pb_index_bits(n_centroids) bits, one run for the matrix */
-	uint32_t *column_order; /* (coded cols) permutation of the coded columns, or NULL */
+	/* Only for vectors down the columns: vectors of a length of their own into one codebook of their own, without stages. */
+	uint32_t n_outliers;    /* 0: none, and all that follows is unused */
+	uint32_t outlier_length;
+	uint32_t outlier_centroids; /* 2..65536 */
+	void *outlier_codebook; /* (outlier_centroids, outlier_length) */
+	uint8_t *outlier_index; /* packed as index, in the order of (ceil(rows / outlier_length), n_outliers) */
+	uint16_t *column_order; /* (coded cols), at most 65536 of them: permutation of the coded columns, or NULL */
 };
 
 struct pb_encoded {
@@ -104,9 +112,10 @@ struct pb_encoded {
 	uint64_t block_size;
 	struct pb_scale block_scale, block_offset;
 
-	enum pb_dtype row_scale_dtype, col_scale_dtype;
+	enum pb_dtype row_scale_dtype, col_scale_dtype, col_offset_dtype;
 	void *row_scale;                /* (rows) or NULL */
 	void *col_scale;                /* (cols), of all columns; or NULL */
+	void *col_offset;               /* (cols), of all columns; or NULL */
 
 	uint32_t n_kept;                /* kept columns */
 	uint32_t *kept_columns;         /* (n_kept), ascending */
@@ -146,7 +155,7 @@ bool pb_width_for_levels(unsigned n_levels, enum pb_width *out);/* the narrowest
 uint64_t pb_packed_bytes(enum pb_width w, uint64_t n);          /* bytes of one run of n indices */
 void pb_pack(enum pb_width w, const uint8_t *codes, uint64_t n, uint8_t *packed);
 void pb_unpack(enum pb_width w, const uint8_t *packed, uint64_t first, uint64_t n, uint8_t *codes);
-/* Indices of a vector code: one run of fields of 1..16 bits, from bit 0 of byte 0 up. */
+/* Indices of a vector code: one run of fields of 1..32 bits, from bit 0 of byte 0 up. */
 unsigned pb_index_bits(uint32_t n_centroids);                   /* ceil(log2(n_centroids)), at least 1 */
 uint64_t pb_index_bytes(unsigned bits, uint64_t n);
 void pb_pack_index(unsigned bits, const uint32_t *index, uint64_t n, uint8_t *packed);
@@ -167,11 +176,16 @@ struct pb_vector_values {
 	enum pb_dtype dtype;
 	const float *const *codebook;           /* [n_stages]: (n_groups, n_centroids, length) */
 	const uint32_t *const *index;           /* [n_stages]: pb_vector_count numbers each */
+	uint32_t n_outliers, outlier_length, outlier_centroids;
+	const float *outlier_codebook;
+	const uint32_t *outlier_index;
 	const uint32_t *column_order;           /* or NULL */
 };
 enum pb_status pb_encoded_set_vector(struct pb_encoded *m, const struct pb_vector_values *values, struct pb_error *err) PB_MUST_CHECK;
-/* Vectors of the matrix, for a length and a direction. */
-uint64_t pb_vector_count(const struct pb_encoded *m, uint32_t length, bool along_rows);
+/* Vectors in a block of rows x cols, for a length and a direction. */
+uint64_t pb_vector_count(uint32_t rows, uint32_t cols, uint32_t length, bool along_rows);
+/* Places of a group of the vector code. */
+uint32_t pb_vector_group(const struct pb_encoded *m);
 /* name for NAMED (levels, n_levels, dtype unused), else levels as (n_levels) or (rows, n_levels) */
 enum pb_status pb_encoded_set_levels(struct pb_encoded *m, enum pb_levels_kind kind, const char *name, const float *levels,
 	unsigned n_levels, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
@@ -183,6 +197,7 @@ enum pb_status pb_scale_set_zero(struct pb_encoded *m, struct pb_scale *s, const
 float pb_scale_at(const struct pb_scale *s, uint64_t i);
 enum pb_status pb_encoded_set_row_scale(struct pb_encoded *m, const float *values, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_encoded_set_col_scale(struct pb_encoded *m, const float *values, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_encoded_set_col_offset(struct pb_encoded *m, const float *values, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
 /* Before set_codes or set_dense; columns ascending; w: the whole (rows, cols) matrix. */
 enum pb_status pb_encoded_keep_columns(struct pb_encoded *m, const uint32_t *columns, uint32_t n, const float *w, enum pb_dtype dtype, struct pb_error *err) PB_MUST_CHECK;
 /* start: (rows + 1) */

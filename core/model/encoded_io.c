@@ -71,7 +71,8 @@ static void add_scale(struct ledger *l, const char *name, const struct pb_scale 
 static void add_vector(struct ledger *l, const struct pb_encoded *m)
 {
 	const struct pb_vector_code *v = m->vector;
-	uint64_t n = pb_vector_count(m, v->length, v->along_rows);
+	uint32_t coded = pb_encoded_coded_cols(m);
+	uint64_t n = pb_vector_count(m->rows, coded - v->n_outliers, v->length, v->along_rows);
 	char name[32];
 	for (uint32_t s = 0; s < v->n_stages; s++) {
 		snprintf(name, sizeof name, "codebook.%" PRIu32, s);
@@ -79,8 +80,13 @@ static void add_vector(struct ledger *l, const struct pb_encoded *m)
 		snprintf(name, sizeof name, "index.%" PRIu32, s);
 		add_part(l, name, PB_U8, v->index[s], pb_index_bytes(pb_index_bits(v->n_centroids[s]), n), 0, 0);
 	}
+	if (v->n_outliers) {
+		n = pb_vector_count(m->rows, v->n_outliers, v->outlier_length, true);
+		add_part(l, "outlier.codebook", v->dtype, v->outlier_codebook, v->outlier_centroids, v->outlier_length, 0);
+		add_part(l, "outlier.index", PB_U8, v->outlier_index, pb_index_bytes(pb_index_bits(v->outlier_centroids), n), 0, 0);
+	}
 	if (v->column_order)
-		add_part(l, "column_order", PB_U32, v->column_order, pb_encoded_coded_cols(m), 0, 0);
+		add_part(l, "column_order", PB_U16, v->column_order, coded, 0, 0);
 }
 
 unsigned pb_encoded_parts(const struct pb_encoded *m, struct pb_part parts[PB_MAX_PARTS])
@@ -105,6 +111,8 @@ unsigned pb_encoded_parts(const struct pb_encoded *m, struct pb_part parts[PB_MA
 		add_part(&l, "row_scale", m->row_scale_dtype, m->row_scale, m->rows, 0, 0);
 	if (m->col_scale)
 		add_part(&l, "col_scale", m->col_scale_dtype, m->col_scale, m->cols, 0, 0);
+	if (m->col_offset)
+		add_part(&l, "col_offset", m->col_offset_dtype, m->col_offset, m->cols, 0, 0);
 	if (m->n_kept) {
 		add_part(&l, "kept.column", PB_U32, m->kept_columns, m->n_kept, 0, 0);
 		add_part(&l, "kept.value", m->kept_dtype, m->kept, m->rows, m->n_kept, 0);
@@ -202,6 +210,13 @@ static json_t *describe_vector(const struct pb_vector_code *v)
 	put_integer(&w, "n_groups", v->n_groups);
 	put(&w, "n_centroids", centroids);
 	put_dtype(&w, "dtype", v->dtype);
+	if (v->n_outliers) {
+		struct writer outliers = writer_new();
+		put_integer(&outliers, "n", v->n_outliers);
+		put_integer(&outliers, "length", v->outlier_length);
+		put_integer(&outliers, "n_centroids", v->outlier_centroids);
+		put(&w, "outliers", finish(&outliers));
+	}
 	put(&w, "column_order", json_boolean(v->column_order != NULL));
 	return finish(&w);
 }
@@ -255,6 +270,8 @@ json_t *pb_encoded_describe(const struct pb_encoded *m)
 		put_dtype(&w, "row_scale", m->row_scale_dtype);
 	if (m->col_scale)
 		put_dtype(&w, "col_scale", m->col_scale_dtype);
+	if (m->col_offset)
+		put_dtype(&w, "col_offset", m->col_offset_dtype);
 	if (m->n_kept)
 		put(&w, "kept", describe_count("n", m->n_kept, m->kept_dtype));
 	if (m->sparse_start)
@@ -491,15 +508,42 @@ static enum pb_status restore_stage(struct restorer *r, const json_t *centroids,
 	if (status)
 		return status;
 	snprintf(name, sizeof name, "index.%" PRIu32, s);
-	uint64_t n = pb_vector_count(r->m, v->length, v->along_rows);
+	uint64_t n = pb_vector_count(r->m->rows, pb_encoded_coded_cols(r->m) - v->n_outliers, v->length, v->along_rows);
 	status = take(r, name, PB_U8, pb_index_bytes(pb_index_bits(v->n_centroids[s]), n), 0, 0, &index);
 	v->index[s] = index;
 	return status;
 }
 
+static enum pb_status restore_outliers(struct restorer *r, const json_t *vector)
+{
+	static const char *const keys[] = { "n", "length", "n_centroids", NULL };
+	struct pb_vector_code *v = r->m->vector;
+	uint64_t n, k, most = pb_encoded_coded_cols(r->m);
+	const json_t *object;
+	void *index;
+	enum pb_status status = get_object(vector, "outliers", keys, &object, r->err);
+	if (!status)
+		status = get_integer(object, "n", most, &n, r->err);
+	if (!status)
+		status = get_u32(object, "length", &v->outlier_length, r->err);
+	if (!status)
+		status = get_integer(object, "n_centroids", 65536, &k, r->err);
+	if (status)
+		return status;
+	v->n_outliers = (uint32_t)n;
+	v->outlier_centroids = (uint32_t)k;
+	status = take(r, "outlier.codebook", v->dtype, k, v->outlier_length, 0, &v->outlier_codebook);
+	if (status)
+		return status;
+	n = pb_vector_count(r->m->rows, v->n_outliers, v->outlier_length, true);
+	status = take(r, "outlier.index", PB_U8, pb_index_bytes(pb_index_bits(v->outlier_centroids), n), 0, 0, &index);
+	v->outlier_index = index;
+	return status;
+}
+
 static enum pb_status restore_vector(struct restorer *r, const json_t *description)
 {
-	static const char *const keys[] = { "length", "along_rows", "n_groups", "n_centroids", "dtype", "column_order", NULL };
+	static const char *const keys[] = { "length", "along_rows", "n_groups", "n_centroids", "dtype", "outliers", "column_order", NULL };
 	struct pb_encoded *m = r->m;
 	const json_t *object, *centroids = NULL;
 	bool ordered = false;
@@ -530,10 +574,15 @@ static enum pb_status restore_vector(struct restorer *r, const json_t *descripti
 	v->index = pb_arena_alloc(m->arena, v->n_stages, sizeof *v->index);
 	if (!v->n_centroids || !v->codebook || !v->index)
 		return pb_out_of_memory(r->err, "vector code");
+	if (json_object_get(object, "outliers"))
+		status = restore_outliers(r, object);
 	for (uint32_t s = 0; !status && s < v->n_stages; s++)
 		status = restore_stage(r, centroids, s);
-	if (!status && ordered)
-		status = take_indices(r, "column_order", pb_encoded_coded_cols(m), &v->column_order);
+	if (!status && ordered) {
+		void *order;
+		status = take(r, "column_order", PB_U16, pb_encoded_coded_cols(m), 0, 0, &order);
+		v->column_order = order;
+	}
 	return status;
 }
 
@@ -616,6 +665,11 @@ static enum pb_status restore_vectors(struct restorer *r, const json_t *descript
 		if (!status)
 			status = take(r, "col_scale", m->col_scale_dtype, m->cols, 0, 0, &m->col_scale);
 	}
+	if (!status && json_object_get(description, "col_offset")) {
+		status = get_dtype(description, "col_offset", &m->col_offset_dtype, r->err);
+		if (!status)
+			status = take(r, "col_offset", m->col_offset_dtype, m->cols, 0, 0, &m->col_offset);
+	}
 	return status;
 }
 
@@ -688,7 +742,7 @@ enum pb_status pb_encoded_restore(struct pb_encoded **out, const json_t *descrip
 	struct pb_error *err)
 {
 	static const char *const keys[] = { "rows", "cols", "code", "dtype", "width", "levels", "vector", "block", "block_scale",
-		"block_offset", "row_scale", "col_scale", "kept", "sparse", "low_rank", "post", NULL };
+		"block_offset", "row_scale", "col_scale", "col_offset", "kept", "sparse", "low_rank", "post", NULL };
 	struct restorer r = { .find = find, .arg = arg, .err = err };
 	const json_t *object;
 	uint32_t rows, cols;

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char *const names[] = { "dense", "codes", "levels", "block_scale", "block_scale.outer", "block_scale.offset",
 	"block_offset", "block_offset.outer", "block_offset.offset", "row_scale", "col_scale", "kept.column", "kept.value",
 	"sparse.start", "sparse.column", "sparse.value", "low_rank.u", "low_rank.v", "codebook.0", "index.0", "codebook.1",
-	"index.1", "column_order" };
+	"index.1", "column_order", "outlier.codebook", "outlier.index", "col_offset" };
 #define N_NAMES (sizeof names / sizeof *names)
 
 struct shelf {

@@ -48,7 +48,7 @@ static void round_all(enum pb_dtype dtype, float *v, size_t n)
 
 /* ------------------------------------------------- what a random matrix is to be */
 
-enum { ROW_SCALE = 1, COL_SCALE = 2, KEPT = 4, SPARSE = 8, LOW_RANK = 16, POST = 32, ALL_EXTRAS = 63 };
+enum { ROW_SCALE = 1, COL_SCALE = 2, KEPT = 4, SPARSE = 8, LOW_RANK = 16, POST = 32, COL_OFFSET = 64, ALL_EXTRAS = 127 };
 enum { NO_NUMBERS = PB_SCALE_ABSENT, FLOATS = PB_SCALE_FLOAT, NESTED = PB_SCALE_NESTED, ZEROS = PB_SCALE_ZERO };
 
 struct recipe {
@@ -62,7 +62,7 @@ struct recipe {
 	int scale, offset;
 	unsigned extras;
 	/* VECTOR */
-	uint32_t length, n_groups, n_stages;
+	uint32_t length, n_groups, n_stages, outliers, outlier_length;
 	bool along_rows, ordered;
 };
 
@@ -153,23 +153,30 @@ static float *make_scalar(struct pb_rng *r, struct pb_encoded *m, const struct r
 	return out;
 }
 
+static float *make_book(struct pb_rng *r, uint32_t n_books, uint32_t length, uint64_t n, uint32_t *k, uint32_t **index)
+{
+	*k = 2 + (uint32_t)pb_rng_below(r, pb_rng_below(r, 8) ? 40 : 600);
+	*index = get_memory(n, sizeof **index);
+	for (uint64_t i = 0; i < n; i++)
+		(*index)[i] = (uint32_t)pb_rng_below(r, *k);
+	return normals(r, (size_t)n_books * *k * length);
+}
+
 static float *make_vector(struct pb_rng *r, struct pb_encoded *m, const struct recipe *k)
 {
 	uint32_t coded = pb_encoded_coded_cols(m), n_centroids[PB_MAX_STAGES], *index[PB_MAX_STAGES], *order = NULL;
-	float *book[PB_MAX_STAGES], *out = get_memory((size_t)m->rows * coded, sizeof *out);
+	uint32_t n_outliers = k->outliers, rest = coded - n_outliers, outlier_centroids = 0, *outlier_index = NULL;
+	float *book[PB_MAX_STAGES], *outlier_book = NULL, *out = get_memory((size_t)m->rows * coded, sizeof *out);
 	enum pb_dtype dtype = any_dtype(r);
-	uint32_t in_row = (coded + k->length - 1) / k->length, down = (m->rows + k->length - 1) / k->length;
-	uint64_t n = k->along_rows ? (uint64_t)down * coded : (uint64_t)m->rows * in_row;
-	uint32_t group_cols = (coded + k->n_groups - 1) / k->n_groups;
-	assert_int_equal(pb_vector_count(m, k->length, k->along_rows), n);
-	for (uint32_t s = 0; s < k->n_stages; s++) {
-		n_centroids[s] = 2 + (uint32_t)pb_rng_below(r, pb_rng_below(r, 8) ? 40 : 600);
-		size_t numbers = (size_t)k->n_groups * n_centroids[s] * k->length;
-		book[s] = normals(r, numbers);
-		index[s] = get_memory(n, sizeof *index[s]);
-		for (uint64_t i = 0; i < n; i++)
-			index[s][i] = (uint32_t)pb_rng_below(r, n_centroids[s]);
-	}
+	uint32_t in_row = (rest + k->length - 1) / k->length, down = (m->rows + k->length - 1) / k->length;
+	uint64_t n = k->along_rows ? (uint64_t)down * rest : (uint64_t)m->rows * in_row;
+	uint32_t group_cols = (rest + k->n_groups - 1) / k->n_groups;
+	assert_int_equal(pb_vector_count(m->rows, rest, k->length, k->along_rows), n);
+	for (uint32_t s = 0; s < k->n_stages; s++)
+		book[s] = make_book(r, k->n_groups, k->length, n, &n_centroids[s], &index[s]);
+	if (n_outliers)
+		outlier_book = make_book(r, 1, k->outlier_length, pb_vector_count(m->rows, n_outliers, k->outlier_length, true),
+			&outlier_centroids, &outlier_index);
 	if (k->ordered) {
 		order = get_memory(coded, sizeof *order);
 		for (uint32_t p = 0; p < coded; p++)
@@ -178,23 +185,31 @@ static float *make_vector(struct pb_rng *r, struct pb_encoded *m, const struct r
 	}
 	struct pb_vector_values values = { .length = k->length, .along_rows = k->along_rows, .n_groups = k->n_groups,
 		.n_stages = k->n_stages, .n_centroids = n_centroids, .dtype = dtype, .codebook = (const float *const *)book,
-		.index = (const uint32_t *const *)index, .column_order = order };
+		.index = (const uint32_t *const *)index, .n_outliers = n_outliers, .outlier_length = k->outlier_length,
+		.outlier_centroids = outlier_centroids, .outlier_codebook = outlier_book, .outlier_index = outlier_index,
+		.column_order = order };
 	OK(pb_encoded_set_vector(m, &values, ERR));
 	for (uint32_t row = 0; row < m->rows; row++)
 		for (uint32_t p = 0; p < coded; p++) {
-			uint32_t group = p / group_cols, entry = k->along_rows ? row % k->length : p % k->length;
-			uint64_t at = k->along_rows ? (uint64_t)(row / k->length) * coded + p : (uint64_t)row * in_row + p / k->length;
-			float sum = 0;
+			float *to = &out[(uint64_t)row * coded + (order ? order[p] : p)];
+			if (p < n_outliers) {
+				uint32_t i = outlier_index[(uint64_t)(row / k->outlier_length) * n_outliers + p];
+				*to = rounded(dtype, outlier_book[(uint64_t)i * k->outlier_length + row % k->outlier_length]);
+				continue;
+			}
+			uint32_t q = p - n_outliers, group = q / group_cols, entry = k->along_rows ? row % k->length : q % k->length;
+			uint64_t at = k->along_rows ? (uint64_t)(row / k->length) * rest + q : (uint64_t)row * in_row + q / k->length;
 			for (uint32_t s = 0; s < k->n_stages; s++) {
 				float c = rounded(dtype, book[s][((uint64_t)group * n_centroids[s] + index[s][at]) * k->length + entry]);
-				sum = s ? sum + c : c;
+				*to = s ? *to + c : c;
 			}
-			out[(uint64_t)row * coded + (order ? order[p] : p)] = sum;
 		}
 	for (uint32_t s = 0; s < k->n_stages; s++) {
 		free(book[s]);
 		free(index[s]);
 	}
+	free(outlier_book);
+	free(outlier_index);
 	free(order);
 	return out;
 }
@@ -228,7 +243,7 @@ static struct pb_encoded *make(struct pb_rng *r, const struct recipe *k, float *
 	} else {
 		values = k->code == PB_CODE_SCALAR ? make_scalar(r, m, k) : make_vector(r, m, k);
 	}
-	float *scale = NULL, *offset = NULL, *row_scale = NULL, *col_scale = NULL;
+	float *scale = NULL, *offset = NULL, *row_scale = NULL, *col_scale = NULL, *col_offset = NULL;
 	if (k->block != PB_BLOCK_NONE && coded) {
 		m->block_kind = k->block;
 		m->block_size = k->block_size;
@@ -246,6 +261,12 @@ static struct pb_encoded *make(struct pb_rng *r, const struct recipe *k, float *
 		col_scale = normals(r, cols);
 		OK(pb_encoded_set_col_scale(m, col_scale, dtype, ERR));
 		round_all(dtype, col_scale, cols);
+	}
+	if (k->extras & COL_OFFSET) {
+		dtype = any_dtype(r);
+		col_offset = normals(r, cols);
+		OK(pb_encoded_set_col_offset(m, col_offset, dtype, ERR));
+		round_all(dtype, col_offset, cols);
 	}
 	for (uint64_t row = 0; row < rows; row++)
 		for (uint64_t c = 0, coded_c = 0; c < cols; c++) {
@@ -267,6 +288,8 @@ static struct pb_encoded *make(struct pb_rng *r, const struct recipe *k, float *
 				v = v * row_scale[row];
 			if (col_scale)
 				v = v * col_scale[c];
+			if (col_offset)
+				v = v + col_offset[c];
 			out[row * cols + c] = v;
 			coded_c++;
 		}
@@ -313,6 +336,7 @@ static struct pb_encoded *make(struct pb_rng *r, const struct recipe *k, float *
 	free(offset);
 	free(row_scale);
 	free(col_scale);
+	free(col_offset);
 	*expected = out;
 	return m;
 }
@@ -528,8 +552,12 @@ static void vectors(void **state)
 			k.n_groups = 1 + (uint32_t)pb_rng_below(&r, shape[1] < 5 ? shape[1] : 5);
 		else if (!k.along_rows && shape[1] % (3 * k.length) == 0)
 			k.n_groups = 3;
-		if (k.along_rows && k.n_groups == 1 && shape[1] > 1)
+		if (k.along_rows && k.n_groups == 1 && shape[1] > 1 && pb_rng_below(&r, 2)) {
 			k.extras |= KEPT;
+		} else if (k.along_rows && shape[1] > k.n_groups && pb_rng_below(&r, 2)) {
+			k.outliers = 1 + (uint32_t)pb_rng_below(&r, shape[1] - k.n_groups);
+			k.outlier_length = 1 + (uint32_t)pb_rng_below(&r, 9);
+		}
 		if (k.block) {
 			k.block_size = any_block_size(&r, shape);
 			k.scale = (int)pb_rng_below(&r, 3);
@@ -632,6 +660,22 @@ static void packed_layout(void **state)
 	assert_memory_equal(packed, ((const uint8_t[]){ 0x01, 0x00, 0xff, 0xff }), 4);
 }
 
+/* VPTQ's checkpoints hold main and residual index of a vector as one field, i1 | i2 << b1, in little-endian words: the same
+ * run of bits. */
+static void packed_as_in_checkpoints(void **state)
+{
+	(void)state;
+	uint32_t words[3];
+	pb_pack_index(24, (const uint32_t[]){ 1 | 2 << 16, 65535 | 255 << 16, 4660 | 171 << 16, 40000 | 7 << 16 }, 4, (uint8_t *)words);
+	assert_memory_equal(words, ((const uint32_t[]){ 0xff020001, 0x1234ffff, 0x079c40ab }), 12);
+	memset(words, 0, sizeof words); /* the last word is filled with zeros */
+	pb_pack_index(12, (const uint32_t[]){ 5, 4095, 2748 }, 3, (uint8_t *)words);
+	assert_memory_equal(words, ((const uint32_t[]){ 0xbcfff005, 0x0000000a }), 8);
+	memset(words, 0, sizeof words);
+	pb_pack_index(24, (const uint32_t[]){ 5 | 1 << 12, 4095 | 2048 << 12, 2748 | 291 << 12 }, 3, (uint8_t *)words);
+	assert_memory_equal(words, ((const uint32_t[]){ 0xff001005, 0x3abc800f, 0x00000012 }), 12);
+}
+
 static void index_packing(void **state)
 {
 	(void)state;
@@ -641,7 +685,7 @@ static void index_packing(void **state)
 	assert_int_equal(pb_index_bits(256), 8);
 	assert_int_equal(pb_index_bits(257), 9);
 	assert_int_equal(pb_index_bits(65536), 16);
-	for (unsigned bits = 1; bits <= 16; bits++)
+	for (unsigned bits = 1; bits <= 32; bits++)
 		for (uint64_t n = 0; n < 70; n++) {
 			uint64_t bytes = pb_index_bytes(bits, n);
 			assert_int_equal(bytes, (n * bits + 7) / 8);
@@ -814,11 +858,12 @@ static void setters_refuse(void **state)
 	assert_int_equal(pb_scale_set_zero(m, &m->block_offset, codes, 6, PB_W_TRIT, &err), PB_USAGE);
 	assert_int_equal(pb_encoded_set_row_scale(m, nan + 1, PB_F32, &err), PB_NUMERIC);
 	assert_int_equal(pb_encoded_set_col_scale(m, nan, PB_F32, &err), PB_NUMERIC);
+	assert_int_equal(pb_encoded_set_col_offset(m, large, PB_F16, &err), PB_NUMERIC);
 	assert_int_equal(pb_encoded_set_low_rank(m, nan + 2, w, 1, PB_F32, &err), PB_NUMERIC);
 	assert_int_equal(pb_encoded_set_low_rank(m, w, nan, 1, PB_F32, &err), PB_NUMERIC);
 	assert_int_equal(pb_encoded_set_sparse(m, (const uint32_t[]){ 0, 1, 2 }, one, nan + 2, PB_F32, &err), PB_NUMERIC);
 	assert_int_equal(m->block_scale.kind, PB_SCALE_ABSENT);
-	assert_true(!m->row_scale && !m->col_scale && !m->rank && !m->sparse_start);
+	assert_true(!m->row_scale && !m->col_scale && !m->col_offset && !m->rank && !m->sparse_start);
 	OK(pb_encoded_check(m, ERR));
 	pb_encoded_free(m);
 }
@@ -886,7 +931,7 @@ static void check_refuses_corruption(void **state)
 	EXPECT_BAD(m, m->rank_u, NULL, PB_FORMAT);
 	EXPECT_BAD(m, m->rank_v, NULL, PB_FORMAT);
 	EXPECT_BAD(m, m->post, (enum pb_post)2, PB_FORMAT);
-	void *const numbers[] = { m->kept, m->sparse_value, m->rank_u, m->rank_v, m->row_scale, m->col_scale };
+	void *const numbers[] = { m->kept, m->sparse_value, m->rank_u, m->rank_v, m->row_scale, m->col_scale, m->col_offset };
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
 		uint32_t old, bad = 0xffffffff; /* NaN of every stored dtype */
 		memcpy(&old, numbers[i], sizeof old);
@@ -934,7 +979,7 @@ static void check_refuses_bad_vectors(void **state)
 	(void)state;
 	struct pb_rng r = pb_rng_make(13, 0);
 	struct recipe k = { .rows = 6, .cols = 10, .code = PB_CODE_VECTOR, .length = 4, .n_stages = 2, .n_groups = 2, .along_rows = true,
-		.ordered = true };
+		.ordered = true, .outliers = 2, .outlier_length = 5 };
 	float *expected;
 	struct pb_encoded *m = make(&r, &k, &expected);
 	struct pb_vector_code *v = m->vector;
@@ -942,7 +987,7 @@ static void check_refuses_bad_vectors(void **state)
 	EXPECT_BAD(m, m->vector, NULL, PB_FORMAT);
 	EXPECT_BAD(m, v->length, 0, PB_FORMAT);
 	EXPECT_BAD(m, v->n_groups, 0, PB_FORMAT);
-	EXPECT_BAD(m, v->n_groups, 11, PB_FORMAT);
+	EXPECT_BAD(m, v->n_groups, 9, PB_FORMAT);
 	EXPECT_BAD(m, v->n_stages, 0, PB_FORMAT);
 	EXPECT_BAD(m, v->n_stages, PB_MAX_STAGES + 1, PB_FORMAT);
 	EXPECT_BAD(m, v->n_centroids[1], 1, PB_FORMAT);
@@ -950,6 +995,13 @@ static void check_refuses_bad_vectors(void **state)
 	EXPECT_BAD(m, v->codebook[0], NULL, PB_FORMAT);
 	EXPECT_BAD(m, v->index[1], NULL, PB_FORMAT);
 	EXPECT_BAD(m, v->dtype, PB_I8, PB_FORMAT);
+	EXPECT_BAD(m, v->along_rows, false, PB_FORMAT);
+	EXPECT_BAD(m, v->n_outliers, 10, PB_FORMAT);
+	EXPECT_BAD(m, v->n_outliers, 0xffffffffu, PB_FORMAT);
+	EXPECT_BAD(m, v->outlier_length, 0, PB_FORMAT);
+	EXPECT_BAD(m, v->outlier_centroids, 1, PB_FORMAT);
+	EXPECT_BAD(m, v->outlier_codebook, NULL, PB_FORMAT);
+	EXPECT_BAD(m, v->outlier_index, NULL, PB_FORMAT);
 	EXPECT_BAD(m, v->column_order[0], 10, PB_FORMAT);
 	EXPECT_BAD(m, v->column_order[0], v->column_order[1], PB_FORMAT);
 	free(expected);
@@ -967,9 +1019,50 @@ static void check_refuses_bad_vectors(void **state)
 	EXPECT_BAD(m, m->vector->index[0][1], 0x05, PB_FORMAT); /* bits after the fifth index */
 	values.index = (const uint32_t *const[]){ beyond };
 	assert_int_equal(pb_encoded_set_vector(m, &values, &err), PB_USAGE);
+	values.index = (const uint32_t *const[]){ index };
+	values.column_order = (const uint32_t[]){ 0, 1, 2, 5, 4 };
+	assert_int_equal(pb_encoded_set_vector(m, &values, &err), PB_USAGE);
+	values.column_order = NULL;
+	values.n_outliers = 1; /* of length 0, and not down the columns */
+	assert_int_equal(pb_encoded_set_vector(m, &values, &err), PB_USAGE);
+	values.n_outliers = 0;
 	values.length = 0;
 	assert_int_equal(pb_encoded_set_vector(m, &values, &err), PB_USAGE);
 	pb_encoded_free(m);
+}
+
+/* An order has 16 bits a column. */
+static void orders_of_many_columns(void **state)
+{
+	(void)state;
+	struct pb_error err;
+	for (uint32_t cols = 65536; cols <= 65537; cols++) {
+		struct pb_encoded *m = NULL;
+		const float book[2] = { 1, 2 };
+		const uint32_t two = 2;
+		uint32_t *index = get_memory(cols, sizeof *index), *order = get_memory(cols, sizeof *order);
+		for (uint32_t p = 0; p < cols; p++) {
+			order[p] = cols - 1 - p;
+			index[p] = p == 5;
+		}
+		struct pb_vector_values values = { .length = 1, .along_rows = true, .n_groups = 1, .n_stages = 1, .n_centroids = &two,
+			.dtype = PB_F32, .codebook = (const float *const[]){ book }, .index = (const uint32_t *const[]){ index },
+			.column_order = order };
+		OK(pb_encoded_new(&m, 1, cols, ERR));
+		assert_int_equal(pb_encoded_set_vector(m, &values, &err), cols > 65536 ? PB_UNSUPPORTED : PB_OK);
+		if (cols <= 65536) {
+			float *out = get_memory(cols, sizeof *out);
+			OK(pb_encoded_check(m, ERR));
+			pb_encoded_decode(m, 0, 1, out);
+			for (uint32_t c = 0; c < cols; c++)
+				assert_true(out[c] == (c == cols - 1 - 5 ? 2.0f : 1.0f));
+			assert_int_equal(pb_encoded_bytes(m), 2 * 4 + cols / 8 + 2 * cols);
+			free(out);
+		}
+		pb_encoded_free(m);
+		free(index);
+		free(order);
+	}
 }
 
 /* -------------------------------------------------------------------- restore refuses */
@@ -1065,7 +1158,9 @@ static void restore_refuses(void **state)
 		{ .rows = 6, .cols = 11, .code = PB_CODE_SCALAR, .width = PB_W_TRIT, .levels = PB_LEVELS_ROW },
 		{ .rows = 6, .cols = 11, .code = PB_CODE_DENSE, .extras = ALL_EXTRAS },
 		{ .rows = 6, .cols = 12, .code = PB_CODE_VECTOR, .length = 4, .n_stages = 2, .n_groups = 2, .along_rows = true, .ordered = true,
-			.extras = COL_SCALE },
+			.extras = COL_SCALE | COL_OFFSET },
+		{ .rows = 6, .cols = 12, .code = PB_CODE_VECTOR, .length = 4, .n_stages = 1, .n_groups = 2, .along_rows = true, .ordered = true,
+			.outliers = 3, .outlier_length = 2, .extras = COL_SCALE | COL_OFFSET },
 	};
 	for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
 		float *expected;
@@ -1100,6 +1195,7 @@ int main(void)
 		cmocka_unit_test(all_columns_kept),
 		cmocka_unit_test(packing),
 		cmocka_unit_test(packed_layout),
+		cmocka_unit_test(packed_as_in_checkpoints),
 		cmocka_unit_test(index_packing),
 		cmocka_unit_test(widths),
 		cmocka_unit_test(block_counts),
@@ -1109,6 +1205,7 @@ int main(void)
 		cmocka_unit_test(check_refuses_corruption),
 		cmocka_unit_test(check_refuses_padding_and_trits),
 		cmocka_unit_test(check_refuses_bad_vectors),
+		cmocka_unit_test(orders_of_many_columns),
 		cmocka_unit_test(restore_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
