@@ -2,6 +2,7 @@
 #include "quantizers/quantizer.h"
 
 extern const struct pb_quantizer pb_quantizer_binary;
+extern const struct pb_quantizer pb_quantizer_gptq;
 extern const struct pb_quantizer pb_quantizer_identity;
 extern const struct pb_quantizer pb_quantizer_kbit;
 extern const struct pb_quantizer pb_quantizer_rtn;
@@ -9,6 +10,7 @@ extern const struct pb_quantizer pb_quantizer_ternary;
 
 const struct pb_quantizer *const pb_quantizers[] = {
 	&pb_quantizer_binary,
+	&pb_quantizer_gptq,
 	&pb_quantizer_identity,
 	&pb_quantizer_kbit,
 	&pb_quantizer_rtn,

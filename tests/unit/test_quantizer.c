@@ -34,7 +34,7 @@ static void check_says(const struct pb_error *err, const char *part)
 /* Random weights and everything that a quantizer may need. */
 struct problem {
 	struct pb_quantize_job job;
-	float *weights, *std, *second_moment, *gradient_sq;
+	float *weights, *std, *second_moment, *mean_abs, *gradient_sq;
 };
 
 static struct problem make_problem(uint64_t seed, uint32_t rows, uint32_t cols)
@@ -45,6 +45,7 @@ static struct problem make_problem(uint64_t seed, uint32_t rows, uint32_t cols)
 	p.weights = get_memory(n, sizeof *p.weights);
 	p.std = get_memory(cols, sizeof *p.std);
 	p.second_moment = get_memory((size_t)cols * cols, sizeof *p.second_moment);
+	p.mean_abs = get_memory(cols, sizeof *p.mean_abs);
 	p.gradient_sq = get_memory(n, sizeof *p.gradient_sq);
 	for (size_t i = 0; i < n; i++) {
 		p.weights[i] = 0.05f * (float)pb_rng_normal(&r);
@@ -55,6 +56,8 @@ static struct problem make_problem(uint64_t seed, uint32_t rows, uint32_t cols)
 		for (uint32_t i = 0; i < cols; i++)
 			x[i] = (float)pb_rng_normal(&r);
 		for (uint32_t i = 0; i < cols; i++)
+			p.mean_abs[i] += fabsf(x[i]) / (float)(2 * cols);
+		for (uint32_t i = 0; i < cols; i++)
 			for (uint32_t j = 0; j < cols; j++)
 				p.second_moment[(size_t)i * cols + j] += x[i] * x[j] / (float)(2 * cols);
 	}
@@ -63,7 +66,7 @@ static struct problem make_problem(uint64_t seed, uint32_t rows, uint32_t cols)
 		p.std[i] = (float)pb_rng_unit(&r);
 	p.job = (struct pb_quantize_job){ .name = "model.layers.0.mlp.up_proj", .n_layers = 1, .rows = rows, .cols = cols, .weights = p.weights,
 		.source_dtype = PB_F32, .input_row_std = pb_rng_below(&r, 2) ? p.std : NULL, .second_moment = p.second_moment,
-		.gradient_sq = p.gradient_sq, .rng = pb_rng_make(seed, 2) };
+		.mean_abs = p.mean_abs, .gradient_sq = p.gradient_sq, .rng = pb_rng_make(seed, 2) };
 	return p;
 }
 
@@ -72,6 +75,7 @@ static void free_problem(struct problem *p)
 	free(p->weights);
 	free(p->std);
 	free(p->second_moment);
+	free(p->mean_abs);
 	free(p->gradient_sq);
 }
 
@@ -90,18 +94,21 @@ static struct pb_quantizer_use defaults_of(const struct pb_quantizer *q)
 static int quantize_short_of_memory(const char *text, unsigned n)
 {
 	enum { R = 6, C = 300 };
-	static float w[R * C], std[C];
+	static float w[R * C], std[C], moments[C * C];
 	char number[16];
 	snprintf(number, sizeof number, "%u", n);
 	setenv("PB_TEST_FAIL_ALLOC", number, 1);
 	for (int i = 0; i < R * C; i++)
 		w[i] = (float)(i * 37 % 101) / 101 - 0.4f;
+	for (int i = 0; i < C; i++)
+		moments[i * C + i] = 1;
 	struct pb_quantizer_use use;
 	struct pb_error err = { PB_OK, "" };
 	enum pb_status status = pb_quantizer_use_parse(&use, text, &err);
 	if (status != PB_OK)
 		return status == PB_MEMORY && *err.text ? 1 : 2;
-	struct pb_quantize_job job = { .name = "m", .rows = R, .cols = C, .weights = w, .input_row_std = std };
+	struct pb_quantize_job job = { .name = "m", .rows = R, .cols = C, .weights = w, .input_row_std = std, .second_moment = moments,
+		.mean_abs = moments };
 	struct pb_encoded *m = NULL;
 	status = pb_quantizer_run(&use, &job, &m, &err);
 	pb_quantizer_use_free(&use);
@@ -115,7 +122,7 @@ static int quantize_short_of_memory(const char *text, unsigned n)
 static void memory_out(void **state)
 {
 	(void)state;
-	static const char *const texts[] = { "kbit:type=quantile,outliers=0.02,centering=1", "kbit:type=nf4,nested=1" };
+	static const char *const texts[] = { "kbit:type=quantile,outliers=0.02,centering=1", "kbit:type=nf4,nested=1", "gptq:group_size=64,act_order=group" };
 	for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
 		int result = 1;
 		unsigned n = 1;

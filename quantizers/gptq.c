@@ -1,0 +1,418 @@
+/* gptq: columns are rounded one after another to uniform grids, and the columns still to come make up for the error of each,
+ * as second moments H of the inputs say, so that tr((W - W^) H (W - W^)^T) stays small. With the columns in their order of
+ * work and U of quantizers/hessian.h, H'^-1 = U^T U, for each row and p = 0, 1, ...:
+ *
+ *   w^_p = the grid's nearest value to w_p;   e_p = (w_p - w^_p) / U_pp;   w_q -= e_p U_pq for all q > p
+ *
+ * at once inside of a block of block_size places, and for all later blocks by one product a block ("lazy batch updates").
+ * The grids and what is stored are those of quantizers/uniform.h, in the matrix's own order of columns.
+ *
+ * groups   lazy: a group's grid is fitted when its first place is reached, to weights that know of the errors of earlier
+ *          blocks alone, as in the reference; fresh: blocks end where groups end, so that they know of all errors;
+ *          static: fitted to the given weights. One grid a row or matrix is always fitted so.
+ * act_order  none; all: by falling H_ii, equals by column, which with groups needs static ones, as no order is stored;
+ *          group: groups by their largest H_ii, and so inside of each (GPTQModel's act_group_aware).
+ *
+ * Columns whose input was always 0 (dead) have their weights set to 0.
+ *
+ * Source: arXiv 2210.17323; IST-DASLab/gptq 2d65066 (gptq.py). Deviations: the factor is made in double; dead columns get
+ * the mean of the other diagonals, where the reference puts 1 and so makes the damping depend on the inputs' unit; those of
+ * uniform.h. */
+#include "quantizers/quantizer.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include "backends/vector.h"
+#include "quantizers/hessian.h"
+#include "quantizers/uniform.h"
+
+#define VECTORS 4                       /* of PB_LANES rows, side by side: hides the latency of a sum */
+#define ROWS (VECTORS * PB_LANES)       /* of a tile */
+
+enum { GROUPS_LAZY, GROUPS_FRESH, GROUPS_STATIC };
+enum { ORDER_NONE, ORDER_ALL, ORDER_GROUP };
+static const char *const group_names[] = { "lazy", "fresh", "static", NULL };
+static const char *const order_names[] = { "none", "all", "group", NULL };
+
+struct gptq_options {
+	struct pb_uniform grid;
+	int groups, act_order;
+	double percdamp;
+	int64_t block_size;
+	bool true_sequential;
+};
+
+static const struct pb_option gptq_options[] = {
+	PB_UNIFORM_OPTIONS,
+	PB_UNIFORM_SEARCH_OPTIONS,
+	PB_OPT_CHOICE(struct gptq_options, groups, group_names, "lazy", "when the grid of a group is fitted: as in the reference, to weights that know of all errors, or at the start"),
+	PB_OPT_CHOICE(struct gptq_options, act_order, order_names, "none", "order of the columns: as they are, by falling second moment, or so by groups and inside of them"),
+	PB_OPT_REAL(struct gptq_options, percdamp, 0, 100, 0.01, "damping, as a share of the mean second moment of an input"),
+	PB_OPT_INT(struct gptq_options, block_size, 1, 1024, 128, "columns between two updates of all later ones"),
+	PB_OPT_BOOL(struct gptq_options, true_sequential, 0, "second moments from a model whose earlier matrices are quantized already"),
+	PB_OPT_END
+};
+
+/* The work on one matrix. */
+struct gptq {
+	const struct gptq_options *o;
+	const struct pb_quantize_job *job;
+	uint64_t row_grids;     /* grids of a row, 0: one for the matrix */
+	uint32_t *order;        /* (cols) column at each place */
+	float *u;               /* (cols, cols) U, by places */
+	float *w;               /* (rows, cols) by places; past the block in work it knows of earlier blocks' errors */
+	struct pb_grid *grids;  /* one a block of the matrix */
+	uint8_t *codes;         /* (rows, cols) by columns */
+	float *errors;          /* (block, rows) e of the block in work */
+	float *triangle;        /* (block, block) U of the block, transposed: what place j takes off lies together */
+	float *tile;            /* (block, ROWS) w until a place is done, then e */
+	uint8_t *tile_codes;    /* (block, ROWS) */
+};
+
+/* The grids of ROWS rows, for one column. */
+struct gptq_lanes {
+	pb_lanes scale[VECTORS], divisor[VECTORS], offset[VECTORS], low[VECTORS], high[VECTORS];
+};
+
+static uint32_t gptq_group(const struct gptq *g, uint32_t place)
+{
+	return g->o->grid.group_size > 0 ? g->order[place] / (uint32_t)g->o->grid.group_size : 0;
+}
+
+/* ---- order ---- */
+
+struct gptq_key {
+	float group_moment, moment;
+	uint32_t group, column;
+};
+
+static int gptq_compare(const void *a, const void *b)
+{
+	const struct gptq_key *x = a, *y = b;
+	if (x->group_moment != y->group_moment)
+		return x->group_moment > y->group_moment ? -1 : 1;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	if (x->moment != y->moment)
+		return x->moment > y->moment ? -1 : 1;
+	return x->column < y->column ? -1 : 1;
+}
+
+static enum pb_status gptq_order(struct gptq *g, struct pb_error *err)
+{
+	uint32_t cols = g->job->cols, size = g->o->act_order == ORDER_GROUP && g->o->grid.group_size > 0 ? (uint32_t)g->o->grid.group_size : cols;
+	struct gptq_key *keys = NULL;
+
+	for (uint32_t c = 0; c < cols; c++)
+		g->order[c] = c;
+	if (g->o->act_order == ORDER_NONE)
+		return PB_OK;
+	keys = pb_alloc(cols, sizeof *keys);
+	if (!keys)
+		return pb_out_of_memory(err, "order of the columns");
+	for (uint32_t c = 0; c < cols; c++)
+		keys[c] = (struct gptq_key){ .moment = g->job->second_moment[(size_t)c * cols + c], .group = c / size, .column = c };
+	for (uint32_t c = 0, first = 0; c < cols; c++) {
+		if (keys[c].group != keys[first].group)
+			first = c;
+		if (keys[c].moment > keys[first].group_moment)
+			keys[first].group_moment = keys[c].moment;
+	}
+	for (uint32_t c = 1; c < cols; c++)
+		if (keys[c].group == keys[c - 1].group)
+			keys[c].group_moment = keys[c - 1].group_moment;
+	qsort(keys, cols, sizeof *keys, gptq_compare);
+	for (uint32_t c = 0; c < cols; c++)
+		g->order[c] = keys[c].column;
+	pb_free(keys);
+	return PB_OK;
+}
+
+/* ---- grids ---- */
+
+static bool gptq_is_static(const struct gptq_options *o)
+{
+	return o->groups == GROUPS_STATIC || o->grid.group_size <= 0;
+}
+
+/* The given weights without the dead columns; static grids; then columns to their places, by way of a row. */
+static enum pb_status gptq_load(struct gptq *g, const struct pb_encoded *m, struct pb_error *err)
+{
+	const struct pb_quantize_job *job = g->job;
+	uint64_t cols = job->cols, first, n;
+	float *row = pb_alloc(cols, sizeof *row);
+
+	if (!row)
+		return pb_out_of_memory(err, "a row");
+	memcpy(g->w, job->weights, job->rows * cols * sizeof *g->w);
+	for (uint64_t c = 0; c < cols; c++) {
+		if (job->second_moment[c * cols + c] > 0.0f)
+			continue;
+		for (uint64_t r = 0; r < job->rows; r++)
+			g->w[r * cols + c] = 0.0f;
+	}
+	for (uint64_t b = 0; gptq_is_static(g->o) && b < pb_encoded_blocks(m); b++) {
+		pb_encoded_block(m, b, &first, &n);
+		g->grids[b] = pb_uniform_fit(&g->o->grid, g->w + first, n);
+	}
+	for (uint64_t r = 0; g->o->act_order != ORDER_NONE && r < job->rows; r++) {
+		memcpy(row, g->w + r * cols, cols * sizeof *row);
+		for (uint64_t p = 0; p < cols; p++)
+			g->w[r * cols + p] = row[g->order[p]];
+	}
+	pb_free(row);
+	return PB_OK;
+}
+
+/* Grids of the groups that begin in places [first, end). */
+static void gptq_fit_groups(struct gptq *g, uint32_t first, uint32_t end)
+{
+	uint32_t cols = g->job->cols;
+	for (uint32_t p = first; p < end; p++) {
+		uint32_t group = gptq_group(g, p), next = p + 1;
+		if (p > 0 && gptq_group(g, p - 1) == group)
+			continue;
+		while (next < cols && gptq_group(g, next) == group)
+			next++;
+		for (uint64_t r = 0; r < g->job->rows; r++)
+			g->grids[r * g->row_grids + group] = pb_uniform_fit(&g->o->grid, g->w + r * cols + p, next - p);
+	}
+}
+
+/* Rows that a tile has too many get the grid of its last one. */
+static void gptq_load_grids(const struct gptq *g, uint64_t row, uint32_t group, struct gptq_lanes *out)
+{
+	float top = (float)((1 << g->o->grid.bits) - 1);
+	for (uint64_t k = 0; k < ROWS; k++) {
+		uint64_t r = row + k < g->job->rows ? row + k : g->job->rows - 1;
+		const struct pb_grid *grid = &g->grids[r * g->row_grids + group];
+		size_t v = k / PB_LANES, lane = k % PB_LANES;
+		out->scale[v][lane] = grid->scale;
+		out->divisor[v][lane] = grid->scale > 0.0f ? grid->scale : 1.0f;
+		out->offset[v][lane] = grid->offset;
+		out->low[v][lane] = (float)-grid->zero;
+		out->high[v][lane] = grid->scale > 0.0f ? top - (float)grid->zero : 0.0f; /* a scale of 0 has one value */
+	}
+}
+
+/* ---- one block of places, 64 rows ---- */
+
+static void gptq_load_tile(const struct gptq *g, uint64_t row, uint32_t first, uint32_t width, uint64_t rows)
+{
+	for (uint64_t k = 0; k < rows; k++) {
+		const float *w = g->w + (row + k) * g->job->cols + first;
+		for (uint32_t j = 0; j < width; j++)
+			g->tile[j * ROWS + k] = w[j];
+	}
+}
+
+static void gptq_store_tile(const struct gptq *g, uint64_t row, uint32_t first, uint32_t width, uint64_t rows)
+{
+	for (uint32_t j = 0; j < width; j++)
+		memcpy(g->errors + j * (uint64_t)g->job->rows + row, g->tile + j * ROWS, rows * sizeof *g->errors);
+	for (uint64_t k = 0; k < rows; k++)
+		for (uint32_t j = 0; j < width; j++)
+			g->codes[(row + k) * g->job->cols + g->order[first + j]] = g->tile_codes[j * ROWS + k];
+}
+
+/* pb_uniform_code and pb_uniform_value in lanes: clamped first, rounded then, which is the same as the bounds are whole
+ * numbers. */
+PB_INLINE void gptq_round(const struct gptq_lanes *grid, const pb_lanes w[VECTORS], float diagonal, float *errors, uint8_t *codes)
+{
+	const float shift = 12582912.0f; /* 1.5 * 2^23: a sum with it has no fraction */
+	for (size_t v = 0; v < VECTORS; v++) {
+		pb_lanes x = (w[v] - grid->offset[v]) / grid->divisor[v], e;
+		pb_bits below = (pb_bits)(x < grid->high[v]), above;
+		pb_select(&below, &x, &grid->high[v], &x);
+		above = (pb_bits)(x > grid->low[v]);
+		pb_select(&above, &x, &grid->low[v], &x);
+		x = (x + shift) - shift;
+		e = (w[v] - (x * grid->scale[v] + grid->offset[v])) / diagonal;
+		memcpy(errors + v * PB_LANES, &e, sizeof e);
+		x -= grid->low[v];
+		for (size_t k = 0; k < PB_LANES; k++)
+			codes[v * PB_LANES + k] = (uint8_t)x[k];
+	}
+}
+
+PB_INLINE void gptq_tile(struct gptq *g, uint64_t row, uint32_t first, uint32_t width)
+{
+	struct gptq_lanes grid;
+	pb_lanes w[VECTORS], e;
+
+	for (uint32_t j = 0; j < width; j++) {
+		const float *u = g->triangle + (size_t)j * width;
+		uint32_t group = gptq_group(g, first + j);
+		if (j == 0 || group != gptq_group(g, first + j - 1))
+			gptq_load_grids(g, row, group, &grid);
+		for (size_t v = 0; v < VECTORS; v++)
+			pb_load(&w[v], g->tile + j * ROWS + v * PB_LANES);
+		for (uint32_t i = 0; i < j; i++)
+			for (size_t v = 0; v < VECTORS; v++) {
+				pb_load(&e, g->tile + i * ROWS + v * PB_LANES);
+				w[v] -= e * u[i];
+			}
+		gptq_round(&grid, w, u[j], g->tile + j * ROWS, g->tile_codes + j * ROWS);
+	}
+}
+
+typedef void (*gptq_tile_fn)(struct gptq *g, uint64_t row, uint32_t first, uint32_t width);
+
+#define GPTQ_TILE(set, target) \
+	target static void gptq_tile_##set(struct gptq *g, uint64_t row, uint32_t first, uint32_t width) \
+	{ \
+		gptq_tile(g, row, first, width); \
+	}
+
+GPTQ_TILE(plain, )
+#ifdef __x86_64__
+GPTQ_TILE(avx2, __attribute__((target("avx2"))))
+GPTQ_TILE(avx512, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))))
+#endif
+
+static gptq_tile_fn gptq_fastest(void)
+{
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+		return gptq_tile_avx512;
+	if (__builtin_cpu_supports("avx2"))
+		return gptq_tile_avx2;
+#endif
+	return gptq_tile_plain;
+}
+
+/* ---- the whole matrix ---- */
+
+static uint32_t gptq_block_end(const struct gptq *g, uint32_t first)
+{
+	uint32_t cols = g->job->cols, end = first + 1;
+	while (end < cols && end - first < g->o->block_size && (g->o->groups != GROUPS_FRESH || gptq_group(g, end) == gptq_group(g, end - 1)))
+		end++;
+	return end;
+}
+
+static void gptq_blocks(struct gptq *g)
+{
+	uint32_t cols = g->job->cols, rows = g->job->rows;
+	gptq_tile_fn tile = gptq_fastest();
+
+	for (uint32_t first = 0, end; first < cols; first = end) {
+		end = gptq_block_end(g, first);
+		uint32_t width = end - first;
+		if (!gptq_is_static(g->o))
+			gptq_fit_groups(g, first, end);
+		for (uint32_t j = 0; j < width; j++)
+			for (uint32_t i = 0; i <= j; i++)
+				g->triangle[(size_t)j * width + i] = g->u[(size_t)(first + i) * cols + first + j];
+		for (uint64_t row = 0; row < rows; row += ROWS) {
+			uint64_t n = rows - row < ROWS ? rows - row : ROWS;
+			gptq_load_tile(g, row, first, width, n);
+			tile(g, row, first, width);
+			gptq_store_tile(g, row, first, width, n);
+		}
+		if (end < cols)
+			cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)rows, (blasint)(cols - end), (blasint)width, -1, g->errors, (blasint)rows,
+				g->u + (size_t)first * cols + end, (blasint)cols, 1, g->w + end, (blasint)cols);
+	}
+}
+
+static enum pb_status gptq_fill(struct gptq *g, struct pb_encoded *m, struct pb_error *err)
+{
+	size_t rows = g->job->rows, cols = g->job->cols, block = cols < (size_t)g->o->block_size ? cols : (size_t)g->o->block_size;
+	enum pb_status status = pb_hessian_check(g->job->second_moment, g->job->cols, err);
+
+	if (status)
+		return status;
+	g->order = pb_alloc(cols, sizeof *g->order);
+	g->u = pb_alloc(cols * cols, sizeof *g->u);
+	if (!g->order || !g->u)
+		return pb_out_of_memory(err, "Cholesky factor");
+	status = gptq_order(g, err);
+	if (!status)
+		status = pb_hessian_factor(g->job->second_moment, g->job->cols, g->order, g->o->percdamp, g->u, err);
+	if (status)
+		return status;
+	g->w = pb_alloc(rows * cols, sizeof *g->w);
+	g->grids = pb_alloc(pb_encoded_blocks(m), sizeof *g->grids);
+	g->codes = pb_alloc(rows * cols, 1);
+	g->errors = pb_alloc(rows * block, sizeof *g->errors);
+	g->triangle = pb_alloc_aligned(block * block, sizeof *g->triangle);
+	g->tile = pb_alloc_aligned(block * ROWS, sizeof *g->tile);
+	g->tile_codes = pb_alloc_aligned(block * ROWS, 1);
+	if (!g->w || !g->grids || !g->codes || !g->errors || !g->triangle || !g->tile || !g->tile_codes)
+		return pb_out_of_memory(err, "weights");
+	memset(g->tile, 0, block * ROWS * sizeof *g->tile);
+	status = gptq_load(g, m, err);
+	if (status)
+		return status;
+	gptq_blocks(g);
+	return pb_uniform_store(&g->o->grid, g->grids, g->codes, m, err);
+}
+
+static void gptq_free(struct gptq *g)
+{
+	void *const parts[] = { g->order, g->u, g->w, g->grids, g->codes, g->errors, g->triangle, g->tile, g->tile_codes };
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		pb_free(parts[i]);
+}
+
+/* ---- hooks ---- */
+
+static unsigned gptq_needs(const void *options)
+{
+	const struct gptq_options *o = options;
+	return PB_NEEDS_ACTIVATIONS | (o->true_sequential ? PB_NEEDS_SEQUENTIAL : PB_NEEDS_NOTHING);
+}
+
+static double gptq_wbits(const void *options, enum pb_dtype source_dtype)
+{
+	(void)source_dtype;
+	return (double)((const struct gptq_options *)options)->grid.bits;
+}
+
+static enum pb_status gptq_plan(const void *options, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes,
+	struct pb_error *err)
+{
+	const struct gptq_options *o = options;
+	(void)source_dtype;
+	if (o->act_order == ORDER_ALL && !gptq_is_static(o) && o->grid.group_size < cols)
+		return pb_fail(err, PB_UNSUPPORTED, "act_order=all: groups of columns in that order would need the order stored\ntake groups=static or act_order=group");
+	return pb_uniform_plan(&o->grid, rows, cols, bytes, err);
+}
+
+static enum pb_status gptq_quantize(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
+{
+	struct gptq g = { .o = options, .job = job };
+	struct pb_encoded *m = NULL;
+	enum pb_status status = pb_encoded_new(&m, job->rows, job->cols, err);
+
+	if (status)
+		return status;
+	pb_encoded_set_groups(m, g.o->grid.group_size);
+	g.row_grids = g.o->grid.group_size ? pb_encoded_blocks(m) / job->rows : 0;
+	status = gptq_fill(&g, m, err);
+	gptq_free(&g);
+	if (status)
+		pb_encoded_free(m);
+	else
+		*out = m;
+	return status;
+}
+
+const struct pb_quantizer pb_quantizer_gptq = {
+	.name = "gptq",
+	.title = "GPTQ",
+	.source = "arXiv:2210.17323",
+	.family = "other",
+	.help = "Uniform integers whose rounding errors are made up for by the columns that follow, by the second moments of the inputs. "
+		"Same storage as rtn at the same bits and group size.",
+	.abi = PB_QUANTIZER_ABI,
+	.version = 1,
+	.needs = gptq_needs,
+	.options = gptq_options,
+	.options_size = sizeof(struct gptq_options),
+	.wbits = gptq_wbits,
+	.plan = gptq_plan,
+	.quantize = gptq_quantize,
+};
