@@ -43,13 +43,13 @@ static unsigned list_arrays(struct pb_trainer *t, struct pb_optimizer_array *arr
 	return n + 1;
 }
 
-enum pb_status pb_trainer_save(struct pb_trainer *t, const char *path, struct pb_error *err)
+enum pb_status pb_trainer_save(struct pb_trainer *t, const char *path, const char *note, struct pb_error *err)
 {
 	struct pb_optimizer_array arrays[PB_OPTIMIZER_ARRAYS + 1];
 	struct pb_named_tensor tensors[PB_OPTIMIZER_ARRAYS + 1];
 	unsigned n = list_arrays(t, arrays);
 	char step[24], position[24], *config = config_text(&t->net->config), *recipe = recipe_text(&t->recipe);
-	const char *const metadata[] = { "format", FORMAT, "config", config, "recipe", recipe, "step", step, "position", position, NULL };
+	const char *const metadata[] = { "format", FORMAT, "config", config, "recipe", recipe, "step", step, "position", position, "note", note ? note : "", NULL };
 	enum pb_status st;
 
 	snprintf(step, sizeof step, "%" PRIu64, t->step);
@@ -77,7 +77,7 @@ static enum pb_status check_text(const struct pb_safetensors *st, const char *pa
 	return PB_OK;
 }
 
-static enum pb_status read_checkpoint(struct pb_trainer *t, const struct pb_safetensors *file, const char *path, struct pb_error *err)
+static enum pb_status read_checkpoint(struct pb_trainer *t, const struct pb_safetensors *file, const char *path, char **note, struct pb_error *err)
 {
 	struct pb_optimizer_array arrays[PB_OPTIMIZER_ARRAYS + 1];
 	const struct pb_tensor *found[PB_OPTIMIZER_ARRAYS + 1];
@@ -100,6 +100,13 @@ static enum pb_status read_checkpoint(struct pb_trainer *t, const struct pb_safe
 		if (!found[i] || found[i]->dtype != arrays[i].dtype || found[i]->bytes != arrays[i].n * pb_dtype_bytes(arrays[i].dtype))
 			st = pb_fail(err, PB_FORMAT, "%s: %s: missing, or not of the size of this training", path, arrays[i].name);
 	}
+	if (!st && note) {
+		const char *text = pb_safetensors_metadata(file, "note");
+
+		*note = pb_strdup(text ? text : "");
+		if (!*note)
+			st = pb_out_of_memory(err, "checkpoint");
+	}
 	if (st)
 		return st;
 	for (unsigned i = 0; i < n; i++)
@@ -108,14 +115,14 @@ static enum pb_status read_checkpoint(struct pb_trainer *t, const struct pb_safe
 	return PB_OK;
 }
 
-enum pb_status pb_trainer_resume(struct pb_trainer *t, const char *path, struct pb_error *err)
+enum pb_status pb_trainer_resume(struct pb_trainer *t, const char *path, char **note, struct pb_error *err)
 {
 	struct pb_safetensors *file;
 	enum pb_status st = pb_safetensors_open(&file, path, err);
 
 	if (st)
 		return st;
-	st = read_checkpoint(t, file, path, err);
+	st = read_checkpoint(t, file, path, note, err);
 	pb_safetensors_close(file);
 	return st;
 }

@@ -70,10 +70,12 @@ enum pb_status pb_trainer_step(struct pb_trainer *t, const int32_t *inputs, cons
 /* The same on the step's own windows of the data. */
 enum pb_status pb_trainer_advance(struct pb_trainer *t, struct pb_batches *data, struct pb_step *out, struct pb_error *err) PB_MUST_CHECK;
 
-/* A safetensors file of weights, optimizer states, config, recipe, step and position. */
-enum pb_status pb_trainer_save(struct pb_trainer *t, const char *path, struct pb_error *err) PB_MUST_CHECK;
-/* Config and recipe must be the checkpoint's (recompute may differ); the steps after it are the same bits. */
-enum pb_status pb_trainer_resume(struct pb_trainer *t, const char *path, struct pb_error *err) PB_MUST_CHECK;
+/* A safetensors file of weights, optimizer states, config, recipe, step and position. note: the caller's own text, kept with
+ * them; NULL: "". */
+enum pb_status pb_trainer_save(struct pb_trainer *t, const char *path, const char *note, struct pb_error *err) PB_MUST_CHECK;
+/* Config and recipe must be the checkpoint's (recompute may differ); the steps after it are the same bits. note: pb_free'd by
+ * the caller; NULL: not wanted. */
+enum pb_status pb_trainer_resume(struct pb_trainer *t, const char *path, char **note, struct pb_error *err) PB_MUST_CHECK;
 
 /* config.json and model.safetensors in F32, F16 or BF16. weights: a flat array, net->parameters or net->used. Rotary pairs
  * (2i, 2i+1) are reordered to the format's (i, i + head_dim/2), which is the same function. */

@@ -417,6 +417,22 @@ enum pb_status pb_yaml_string(const struct pb_yaml *node, const char **out, stru
 	return status;
 }
 
+enum pb_status pb_yaml_file_name(const struct pb_yaml *node, const char *what, const char **out, struct pb_error *err)
+{
+	const char *name;
+	enum pb_status st = pb_yaml_string(node, &name, err);
+
+	if (st)
+		return st;
+	if (!name[0] || name[0] == '.')
+		return name[0] ? pb_yaml_fail(node, err, "a name of %s does not begin with a dot", what) : pb_yaml_fail(node, err, "an empty name of %s", what);
+	for (const char *p = name; *p; p++)
+		if (*p == '/' || (unsigned char)*p < 0x20 || *p == 0x7F)
+			return pb_yaml_fail(node, err, "a name of %s holds no slash and no control character", what);
+	*out = name;
+	return PB_OK;
+}
+
 enum pb_status pb_yaml_int(const struct pb_yaml *node, int64_t low, int64_t high, int64_t *out, struct pb_error *err)
 {
 	int64_t value;

@@ -38,6 +38,8 @@ const struct pb_yaml *pb_yaml_get(const struct pb_yaml *map, const char *key);
 enum pb_status pb_yaml_check_keys(const struct pb_yaml *map, const char *const *allowed, struct pb_error *err) PB_MUST_CHECK;
 
 enum pb_status pb_yaml_string(const struct pb_yaml *node, const char **out, struct pb_error *err) PB_MUST_CHECK;
+/* A name that can be one part of a path and stands in one line. what: "a sweep" */
+enum pb_status pb_yaml_file_name(const struct pb_yaml *node, const char *what, const char **out, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_yaml_int(const struct pb_yaml *node, int64_t low, int64_t high, int64_t *out, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_yaml_double(const struct pb_yaml *node, double low, double high, double *out, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_yaml_bool(const struct pb_yaml *node, bool *out, struct pb_error *err) PB_MUST_CHECK; /* true|false|yes|no|on|off */

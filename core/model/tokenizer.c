@@ -284,6 +284,11 @@ const char *pb_tokenizer_format(const struct pb_tokenizer *t)
 	return t->format;
 }
 
+const char *pb_tokenizer_file_name(const struct pb_tokenizer *t)
+{
+	return strcmp(t->format, "llama2.c") == 0 ? "tokenizer.bin" : strcmp(t->format, "sentencepiece") == 0 ? "tokenizer.model" : "tokenizer.json";
+}
+
 unsigned pb_tokenizer_size(const struct pb_tokenizer *t)
 {
 	return t->n;

@@ -19,6 +19,7 @@ enum pb_status pb_tokenizer_parse(struct pb_tokenizer **out, const char *name, c
 void pb_tokenizer_free(struct pb_tokenizer *t);
 
 const char *pb_tokenizer_format(const struct pb_tokenizer *t);  /* "llama2.c", "sentencepiece", "tokenizer.json" */
+const char *pb_tokenizer_file_name(const struct pb_tokenizer *t); /* by which it is found beside a model */
 unsigned pb_tokenizer_size(const struct pb_tokenizer *t);       /* pieces */
 int32_t pb_tokenizer_bos(const struct pb_tokenizer *t);         /* -1 when there is none */
 int32_t pb_tokenizer_eos(const struct pb_tokenizer *t);

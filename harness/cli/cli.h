@@ -38,6 +38,8 @@ struct pb_command {
 	const char *name, *arguments;   /* "run", "SWEEP.yaml" */
 	const char *summary;            /* one line */
 	const char *help;               /* paragraphs for --help */
+	const struct pb_option *keys;   /* of a file that it reads; or NULL */
+	const char *keys_title;
 	const struct pb_flag *flags;
 	size_t least, most;             /* positional arguments */
 	bool hidden;
@@ -49,7 +51,7 @@ struct pb_command {
 };
 
 extern const struct pb_command pb_cmd_run, pb_cmd_rows, pb_cmd_report, pb_cmd_eval, pb_cmd_quantize, pb_cmd_inspect, pb_cmd_tokenize, pb_cmd_logits,
-	pb_cmd_counters, pb_cmd_world, pb_cmd_list, pb_cmd_help, pb_cmd_version, pb_cmd_doctor, pb_cmd_worker;
+	pb_cmd_counters, pb_cmd_world, pb_cmd_train, pb_cmd_list, pb_cmd_help, pb_cmd_version, pb_cmd_doctor, pb_cmd_worker;
 extern const struct pb_command *const pb_commands[];
 extern const size_t pb_n_commands;
 

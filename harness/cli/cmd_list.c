@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "harness/cli/cli.h"
+#include "harness/run/zoo.h"
 
-static const char *const lists[] = { "quantizers", "backends", "tasks", "protocols" };
+static const char *const lists[] = { "quantizers", "backends", "tasks", "models", "protocols" };
 #define N_LISTS (sizeof(lists) / sizeof(lists[0]))
 
 static enum pb_status list_quantizers(struct pb_text *t, struct pb_error *err)
@@ -48,6 +49,16 @@ static enum pb_status list_tasks(struct pb_cli *cli, struct pb_text *t, struct p
 	return st;
 }
 
+static enum pb_status list_models(struct pb_cli *cli, struct pb_text *t, struct pb_error *err)
+{
+	struct pb_zoo zoo;
+	enum pb_status st = pb_zoo_read(&zoo, cli->arena, err);
+
+	for (size_t i = 0; !st && i < zoo.n; i++)
+		pb_text_printf(t, "%-16s %-12s %s\n", zoo.models[i].name, zoo.models[i].family, zoo.models[i].about);
+	return st;
+}
+
 static void list_protocols(struct pb_text *t)
 {
 	for (size_t i = 0; i < pb_n_protocols; i++)
@@ -62,6 +73,8 @@ static enum pb_status add_list(struct pb_cli *cli, const char *what, struct pb_t
 		return list_backends(t, err);
 	if (strcmp(what, "tasks") == 0)
 		return list_tasks(cli, t, err);
+	if (strcmp(what, "models") == 0)
+		return list_models(cli, t, err);
 	list_protocols(t);
 	return PB_OK;
 }
@@ -85,7 +98,7 @@ static enum pb_status list_run(void *state, struct pb_cli *cli, int *code, struc
 	if (!known) {
 		const char *near = pb_nearest(cli->args[0], lists, N_LISTS);
 
-		st = pb_fail(err, PB_USAGE, "list %s: choose one of quantizers, backends, tasks, protocols%s%s%s", cli->args[0], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+		st = pb_fail(err, PB_USAGE, "list %s: choose one of quantizers, backends, tasks, models, protocols%s%s%s", cli->args[0], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 	}
 	if (!st)
 		st = pb_print(&t, err);
@@ -95,8 +108,8 @@ static enum pb_status list_run(void *state, struct pb_cli *cli, int *code, struc
 
 const struct pb_command pb_cmd_list = {
 	.name = "list",
-	.arguments = "[quantizers|backends|tasks|protocols]",
-	.summary = "quantizers, backends, tasks and protocols",
+	.arguments = "[quantizers|backends|tasks|models|protocols]",
+	.summary = "quantizers, backends, tasks, models and protocols",
 	.help = "Lists what there is, plugins of --plugin included. Each plugin is checked on the way.",
 	.least = 0,
 	.most = 1,

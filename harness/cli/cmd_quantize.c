@@ -50,8 +50,7 @@ static enum pb_status copy_tokenizer(const struct pb_model *model, const char *g
 	if (!from)
 		return pb_out_of_memory(err, "a path");
 	st = pb_tokenizer_open(&t, from, model->config.n_vocab, err);
-	if (!st && !(to = pb_path_join(folder, strcmp(pb_tokenizer_format(t), "llama2.c") == 0 ? "tokenizer.bin"
-		: strcmp(pb_tokenizer_format(t), "tokenizer.json") == 0 ? "tokenizer.json" : "tokenizer.model")))
+	if (!st && !(to = pb_path_join(folder, pb_tokenizer_file_name(t))))
 		st = pb_out_of_memory(err, "a path");
 	if (!st)
 		st = pb_file_read(from, 1u << 30, &bytes, &size, err);

@@ -12,7 +12,7 @@
 #include "quantizers/quantizer.h"
 
 const struct pb_command *const pb_commands[] = {
-	&pb_cmd_run, &pb_cmd_rows, &pb_cmd_report, &pb_cmd_eval, &pb_cmd_quantize, &pb_cmd_inspect, &pb_cmd_tokenize, &pb_cmd_logits, &pb_cmd_counters, &pb_cmd_world,
+	&pb_cmd_run, &pb_cmd_rows, &pb_cmd_report, &pb_cmd_eval, &pb_cmd_quantize, &pb_cmd_inspect, &pb_cmd_tokenize, &pb_cmd_logits, &pb_cmd_counters, &pb_cmd_world, &pb_cmd_train,
 	&pb_cmd_list, &pb_cmd_help, &pb_cmd_version, &pb_cmd_doctor, &pb_cmd_worker,
 };
 const size_t pb_n_commands = sizeof(pb_commands) / sizeof(pb_commands[0]);
@@ -51,6 +51,10 @@ static void flag_lines(const struct pb_flag *flags, struct pb_text *out)
 void pb_command_help(const struct pb_command *c, struct pb_text *out)
 {
 	pb_text_printf(out, "usage: paretobench %s%s%s%s\n\n%s\n", c->name, c->arguments[0] ? " " : "", c->arguments, c->flags && c->flags->name ? " [options]" : "", c->help);
+	if (c->keys) {
+		pb_text_printf(out, "\n%s\n", c->keys_title);
+		pb_options_help(c->keys, NULL, out);
+	}
 	if (c->flags && c->flags->name) {
 		pb_text_string(out, "\noptions\n");
 		flag_lines(c->flags, out);

@@ -1,15 +1,14 @@
 /* Models as arguments of commands. */
 #include <string.h>
 #include "harness/cli/cli.h"
+#include "harness/run/zoo.h"
 
 enum pb_status pb_cli_model(struct pb_cli *cli, const char *name, const char *tokenizer, struct pb_sweep_model *out, struct pb_error *err)
 {
 	enum pb_status st;
 
 	memset(out, 0, sizeof(*out));
-	if (strncmp(name, "hf:", 3) == 0)
-		return pb_fail(err, PB_UNSUPPORTED, "%s: this version fetches nothing\nname a local path", name);
-	st = pb_find_file(cli->arena, name, NULL, &cli->data, &out->path, err);
+	st = pb_find_model(cli->arena, name, NULL, &cli->data, &out->path, err);
 	if (!st && tokenizer)
 		st = pb_find_file(cli->arena, tokenizer, NULL, &cli->data, &out->tokenizer, err);
 	return st;

@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/base/version.h"
 #include "core/counters/counters.h"
+#include "harness/run/interrupt.h"
 #include "harness/run/machine.h"
 #include "harness/run/process.h"
 #include "harness/run/wire.h"
@@ -39,15 +40,6 @@ struct runner {
 	bool *pending;              /* [plan->n] */
 	size_t next;                /* first cell that may be pending */
 };
-
-static volatile sig_atomic_t interrupts;
-
-static void on_interrupt(int signal_number)
-{
-	(void)signal_number;
-	if (++interrupts > 1)
-		_exit(130);
-}
 
 /* A JSON object as a fact; takes the reference. */
 static enum pb_status write_object(struct pb_store *store, const char *key, json_t *object, struct pb_error *err)
@@ -245,7 +237,7 @@ static enum pb_status lose_worker(struct runner *r, struct slot *s, const char *
 	}
 	s->cell = NO_CELL;
 	/* What stopped the run stopped its workers too: that is no failure of the cell. */
-	if (cell != NO_CELL && (why || !interrupts))
+	if (cell != NO_CELL && (why || !pb_interrupted()))
 		st = finish_badly(r, cell, PB_ROW_FAILED, pb_text_c(&reason), pb_clock_seconds() - s->started, err);
 	pb_text_free(&reason);
 	return st;
@@ -430,7 +422,7 @@ static enum pb_status run_all(struct runner *r, struct pb_error *err)
 	pb_progress_begin(&r->progress, r->plan->n, r->summary->kept + r->summary->skipped, cost, r->options->jobs, r->options->quiet ? PB_NEVER : r->options->progress, r->options->colour);
 	if (!st)
 		st = tell_problems(r, err);
-	while (!st && busy && !interrupts)
+	while (!st && busy && !pb_interrupted())
 		st = run_round(r, &busy, err);
 	pb_progress_clear(&r->progress);
 	pb_log_before(NULL);
@@ -441,7 +433,7 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	struct pb_run_summary *summary, struct pb_error *err)
 {
 	struct runner r = { .sweep = sweep, .plan = plan, .options = options, .summary = summary };
-	struct sigaction action = { .sa_handler = on_interrupt }, old_int, old_term, old_hup;
+	struct pb_interrupts signals;
 	double begin = pb_clock_seconds();
 	enum pb_status st;
 
@@ -453,13 +445,8 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 		r.slots[i].cell = NO_CELL;
 		r.slots[i].process.in = r.slots[i].process.out = r.slots[i].process.err = -1;
 	}
-	interrupts = 0;
 	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGINT, &action, &old_int);
-	sigaction(SIGTERM, &action, &old_term);
-	/* The terminal is gone: stop as for Ctrl-C, unless nohup says to go on. */
-	if (sigaction(SIGHUP, NULL, &old_hup) == 0 && old_hup.sa_handler != SIG_IGN)
-		sigaction(SIGHUP, &action, NULL);
+	pb_interrupts_begin(&signals);
 	if (!st)
 		st = write_facts(&r, err);
 	if (!st)
@@ -468,10 +455,8 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 		st = run_all(&r, err);
 	for (unsigned i = 0; r.slots && i < options->jobs; i++)
 		pb_process_end(&r.slots[i].process, NULL);
-	sigaction(SIGINT, &old_int, NULL);
-	sigaction(SIGTERM, &old_term, NULL);
-	sigaction(SIGHUP, &old_hup, NULL);
-	summary->interrupted = interrupts > 0;
+	pb_interrupts_end(&signals);
+	summary->interrupted = pb_interrupted();
 	summary->seconds = pb_clock_seconds() - begin;
 	pb_store_close(r.store);
 	pb_free(r.slots);

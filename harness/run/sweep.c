@@ -5,6 +5,7 @@
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/base/yaml.h"
+#include "harness/run/zoo.h"
 #include "quantizers/quantizer.h"
 
 #define SWEEP_LIMIT (4u << 20)
@@ -50,8 +51,8 @@ enum pb_status pb_find_file(struct pb_arena *arena, const char *name, const char
 	return st;
 }
 
-/* A file named in the sweep; failures get the place in the sweep. */
-static enum pb_status find(struct sweep_reader *r, const struct pb_yaml *node, const char **out)
+/* A model or another file named in the sweep; failures get the place in the sweep. */
+static enum pb_status find(struct sweep_reader *r, const struct pb_yaml *node, bool is_model, const char **out)
 {
 	const char *name;
 	enum pb_status st = pb_yaml_string(node, &name, r->err);
@@ -59,7 +60,7 @@ static enum pb_status find(struct sweep_reader *r, const struct pb_yaml *node, c
 
 	if (st)
 		return st;
-	st = pb_find_file(r->sweep->arena, name, r->folder, r->data, out, &why);
+	st = (is_model ? pb_find_model : pb_find_file)(r->sweep->arena, name, r->folder, r->data, out, &why);
 	return st ? pb_yaml_fail(node, r->err, "%s", why.text) : PB_OK;
 }
 
@@ -70,9 +71,9 @@ static enum pb_status read_model(struct sweep_reader *r, const struct pb_yaml *n
 	enum pb_status st;
 
 	if (node->kind == PB_YAML_SCALAR)
-		return find(r, node, &m->path);
+		return find(r, node, true, &m->path);
 	if (node->kind != PB_YAML_MAP)
-		return pb_yaml_fail(node, r->err, "a model is a path or {path, tokenizer, name}");
+		return pb_yaml_fail(node, r->err, "a model is a path, a name of the zoo, or {path, tokenizer, name}");
 	if ((st = pb_yaml_check_keys(node, keys, r->err)))
 		return st;
 	path = pb_yaml_get(node, "path");
@@ -80,9 +81,9 @@ static enum pb_status read_model(struct sweep_reader *r, const struct pb_yaml *n
 	name = pb_yaml_get(node, "name");
 	if (!path)
 		return pb_yaml_fail(node, r->err, "this model has no path");
-	st = find(r, path, &m->path);
+	st = find(r, path, true, &m->path);
 	if (!st && tokenizer)
-		st = find(r, tokenizer, &m->tokenizer);
+		st = find(r, tokenizer, false, &m->tokenizer);
 	if (!st && name) {
 		st = pb_yaml_string(name, &m->name, r->err);
 		if (!st && !(m->name = pb_arena_strdup(r->sweep->arena, m->name)))
@@ -332,21 +333,15 @@ static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *r
 	return st;
 }
 
-/* It names the folder out/NAME, so it must be one part of a path, and it is printed in lines. */
+/* It names the folder out/NAME. */
 static enum pb_status read_name(struct sweep_reader *r, const struct pb_yaml *node)
 {
-	struct pb_sweep *s = r->sweep;
-	enum pb_status st = pb_yaml_string(node, &s->name, r->err);
+	const char *name;
+	enum pb_status st = pb_yaml_file_name(node, "a sweep", &name, r->err);
 
-	if (st)
-		return st;
-	if (!s->name[0] || s->name[0] == '.')
-		return pb_yaml_fail(node, r->err, s->name[0] ? "a name of a sweep does not begin with a dot" : "an empty name of a sweep");
-	for (const char *p = s->name; *p; p++)
-		if (*p == '/' || (unsigned char)*p < 0x20 || *p == 0x7F)
-			return pb_yaml_fail(node, r->err, "a name of a sweep holds no slash and no control character");
-	s->name = pb_arena_strdup(s->arena, s->name);
-	return s->name ? PB_OK : pb_out_of_memory(r->err, "the sweep");
+	if (!st && !(r->sweep->name = pb_arena_strdup(r->sweep->arena, name)))
+		st = pb_out_of_memory(r->err, "the sweep");
+	return st;
 }
 
 static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *root)

@@ -142,15 +142,15 @@ static void check_resume(const char *recipe)
 	pb_trainer_start(two);
 	run_steps(one, &data, 200, &s);
 	run_steps(two, &data, 100, &s3);
-	OK(pb_trainer_save(two, scratch_path("checkpoint"), ERR));
+	OK(pb_trainer_save(two, scratch_path("checkpoint"), NULL, ERR));
 	pb_trainer_close(two);
-	OK(pb_trainer_resume(three, scratch_path("checkpoint"), ERR));
+	OK(pb_trainer_resume(three, scratch_path("checkpoint"), NULL, ERR));
 	assert_int_equal(pb_trainer_steps(three), 100);
 	run_steps(three, &other, 100, &s3);
 	assert_true(s.loss == s3.loss && s.step == 200 && s3.step == 200);
 	assert_memory_equal(pb_trainer_network(one)->parameters, pb_trainer_network(three)->parameters, weight_bytes(one));
-	OK(pb_trainer_save(one, scratch_path("one"), ERR));
-	OK(pb_trainer_save(three, scratch_path("three"), ERR));
+	OK(pb_trainer_save(one, scratch_path("one"), NULL, ERR));
+	OK(pb_trainer_save(three, scratch_path("three"), NULL, ERR));
 
 	char *a, *b;
 	size_t a_size, b_size;
@@ -682,19 +682,19 @@ static void test_bad_checkpoints(void **state)
 
 	(void)state;
 	pb_trainer_start(t);
-	OK(pb_trainer_save(t, scratch_path("checkpoint"), ERR));
-	assert_int_equal(pb_trainer_resume(other, scratch_path("checkpoint"), &err), PB_USAGE);
+	OK(pb_trainer_save(t, scratch_path("checkpoint"), NULL, ERR));
+	assert_int_equal(pb_trainer_resume(other, scratch_path("checkpoint"), NULL, &err), PB_USAGE);
 	assert_non_null(strstr(err.text, "not resumed: the recipe of the checkpoint is not the one given"));
-	OK(pb_trainer_resume(eight, scratch_path("checkpoint"), ERR));
+	OK(pb_trainer_resume(eight, scratch_path("checkpoint"), NULL, ERR));
 	c.rope_interleaved = true;
 	pb_trainer_close(other);
 	other = open_trainer(&c, "", NULL);
-	assert_int_equal(pb_trainer_resume(other, scratch_path("checkpoint"), &err), PB_USAGE);
+	assert_int_equal(pb_trainer_resume(other, scratch_path("checkpoint"), NULL, &err), PB_USAGE);
 	assert_non_null(strstr(err.text, "the config of the checkpoint"));
 	OK(pb_safetensors_write(scratch_path("no checkpoint"), &tensor, 1, NULL, ERR));
-	assert_int_equal(pb_trainer_resume(t, scratch_path("no checkpoint"), &err), PB_FORMAT);
+	assert_int_equal(pb_trainer_resume(t, scratch_path("no checkpoint"), NULL, &err), PB_FORMAT);
 	assert_non_null(strstr(err.text, "not a checkpoint of a training run"));
-	assert_int_equal(pb_trainer_resume(t, scratch_path("nothing"), &err), PB_MISSING);
+	assert_int_equal(pb_trainer_resume(t, scratch_path("nothing"), NULL, &err), PB_MISSING);
 	assert_int_equal(pb_network_write_folder(pb_trainer_network(t), pb_trainer_network(t)->parameters, scratch_path("f"), PB_I8, &err), PB_USAGE);
 	pb_trainer_close(t);
 	pb_trainer_close(other);

@@ -41,9 +41,9 @@ static enum pb_status train(struct pb_trainer **t, struct pb_batches *data, cons
 	pb_trainer_start(*t);
 	st = pb_trainer_advance(*t, data, &step, err);
 	if (!st)
-		st = pb_trainer_save(*t, checkpoint, err);
+		st = pb_trainer_save(*t, checkpoint, NULL, err);
 	if (!st)
-		st = pb_trainer_resume(*t, checkpoint, err);
+		st = pb_trainer_resume(*t, checkpoint, NULL, err);
 	if (!st)
 		st = pb_network_write_folder(pb_trainer_network(*t), pb_trainer_network(*t)->parameters, folder, PB_BF16, err);
 	return st;
