@@ -127,8 +127,9 @@ BLAS_OPS(avx2, __attribute__((target("avx2"))));
 BLAS_OPS(avx512, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))));
 #endif
 
-static const struct pb_ops *fastest_ops(void)
+const struct pb_ops *pb_blas_ops(void)
 {
+	openblas_set_num_threads(1);
 #ifdef __x86_64__
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
@@ -143,8 +144,7 @@ static enum pb_status blas_open(struct pb_session **out, const struct pb_model *
 {
 	const struct blas_options *o = options;
 
-	openblas_set_num_threads(1);
-	return pb_session_open(out, model, fastest_ops(), (uint64_t)o->cache << 20, pool, err);
+	return pb_session_open(out, model, pb_blas_ops(), (uint64_t)o->cache << 20, pool, err);
 }
 
 const struct pb_backend pb_backend_blas = {

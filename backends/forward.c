@@ -439,6 +439,18 @@ static void embed_task(void *arg, size_t task, unsigned worker)
 	}
 }
 
+static void enter_task(void *arg, size_t task, unsigned worker)
+{
+	const struct stage *s = arg;
+	struct pb_forward *f = s->f;
+	uint32_t first, end, dim = f->model->config.dim;
+
+	(void)worker;
+	chunk_of(s, task, &first, &end);
+	for (uint32_t t = first; t < end; t++)
+		normalize(f->x + (size_t)t * dim, s->norm, dim, f->model->config.norm_eps, f->normed + (size_t)t * dim);
+}
+
 /* Rotates queries in place; keys and values go to their slots. */
 static void rotate_task(void *arg, size_t task, unsigned worker)
 {
@@ -533,31 +545,50 @@ static void place_tokens(struct pb_forward *f, const struct pb_span *spans, size
 	}
 }
 
-void pb_forward_run(struct pb_forward *f, const struct pb_span *spans, size_t n_spans)
+void pb_forward_begin(struct pb_forward *f, const struct pb_span *spans, size_t n_spans)
+{
+	place_tokens(f, spans, n_spans);
+	run_stage(f, embed_task, 0, f->norms);
+}
+
+void pb_forward_enter(struct pb_forward *f, uint32_t layer)
+{
+	run_stage(f, enter_task, layer, f->norms + (size_t)(2 * layer) * f->model->config.dim);
+}
+
+static void run_map(struct linear *l, const struct pb_input_hook *hook, enum pb_input input)
+{
+	if (hook)
+		hook->input(hook->arg, input, l->x, l->n, l->w[0]->cols);
+	run_linear(l);
+}
+
+void pb_forward_layer(struct pb_forward *f, uint32_t layer, const struct pb_input_hook *hook)
 {
 	const struct pb_config *c = &f->model->config;
-	const float *norm = f->norms;
+	const float *norm = f->norms + (size_t)(2 * layer + 1) * c->dim;
+	const struct pb_weight *w = f->weights + (size_t)layer * PB_SLOTS;
+	struct linear projections = { .f = f, .n_maps = 3, .w = { &w[PB_Q], &w[PB_K], &w[PB_V] }, .y = { f->q, f->k, f->v }, .x = f->normed, .n = f->n };
+	struct linear output = { .f = f, .n_maps = 1, .w = { &w[PB_O] }, .y = { f->projected }, .x = f->attended, .n = f->n };
+	struct linear rise = { .f = f, .n_maps = 2, .w = { &w[PB_GATE], &w[PB_UP] }, .y = { f->gate, f->up }, .x = f->normed, .n = f->n };
+	struct linear down = { .f = f, .n_maps = 1, .w = { &w[PB_DOWN] }, .y = { f->projected }, .x = f->gate, .n = f->n };
 
-	place_tokens(f, spans, n_spans);
-	run_stage(f, embed_task, 0, norm);
-	for (uint32_t layer = 0; layer < c->n_layers; layer++) {
-		const struct pb_weight *w = f->weights + (size_t)layer * PB_SLOTS;
-		struct linear projections = { .f = f, .n_maps = 3, .w = { &w[PB_Q], &w[PB_K], &w[PB_V] }, .y = { f->q, f->k, f->v }, .x = f->normed, .n = f->n };
-		struct linear output = { .f = f, .n_maps = 1, .w = { &w[PB_O] }, .y = { f->projected }, .x = f->attended, .n = f->n };
-		struct linear rise = { .f = f, .n_maps = 2, .w = { &w[PB_GATE], &w[PB_UP] }, .y = { f->gate, f->up }, .x = f->normed, .n = f->n };
-		struct linear down = { .f = f, .n_maps = 1, .w = { &w[PB_DOWN] }, .y = { f->projected }, .x = f->gate, .n = f->n };
+	run_map(&projections, hook, PB_INPUT_ATTENTION);
+	run_stage(f, rotate_task, layer, NULL);
+	pb_pool_run(f->pool, (size_t)f->n_blocks * c->n_heads, attention_task, &(struct stage){ .f = f, .layer = layer });
+	run_map(&output, hook, PB_INPUT_O);
+	run_stage(f, add_task, layer, norm);
+	run_map(&rise, hook, PB_INPUT_FFN);
+	run_stage(f, gate_task, layer, NULL);
+	run_map(&down, hook, PB_INPUT_DOWN);
+	run_stage(f, add_task, layer, layer + 1 < c->n_layers ? norm + c->dim : NULL);
+}
 
-		run_linear(&projections);
-		run_stage(f, rotate_task, layer, NULL);
-		pb_pool_run(f->pool, (size_t)f->n_blocks * c->n_heads, attention_task, &(struct stage){ .f = f, .layer = layer });
-		run_linear(&output);
-		run_stage(f, add_task, layer, norm += c->dim);
-		run_linear(&rise);
-		run_stage(f, gate_task, layer, NULL);
-		run_linear(&down);
-		norm += c->dim;
-		run_stage(f, add_task, layer, layer + 1 < c->n_layers ? norm : NULL);
-	}
+void pb_forward_run(struct pb_forward *f, const struct pb_span *spans, size_t n_spans)
+{
+	pb_forward_begin(f, spans, n_spans);
+	for (uint32_t layer = 0; layer < f->model->config.n_layers; layer++)
+		pb_forward_layer(f, layer, NULL);
 }
 
 static void final_task(void *arg, size_t task, unsigned worker)

@@ -47,6 +47,20 @@ struct pb_weight {
 	const float *f32;                       /* (rows, cols): in place or kept decoded */
 };
 
+/* Linear maps that read the same rows are one input. */
+enum pb_input { PB_INPUT_ATTENTION /* q, k, v */, PB_INPUT_O, PB_INPUT_FFN /* gate, up */, PB_INPUT_DOWN, PB_INPUTS };
+
+static inline enum pb_input pb_input_of(enum pb_slot slot)
+{
+	return slot <= PB_V ? PB_INPUT_ATTENTION : slot == PB_O ? PB_INPUT_O : slot <= PB_UP ? PB_INPUT_FFN : PB_INPUT_DOWN;
+}
+
+/* Called with the input rows of a layer's maps before they run: x is (n, cols), rows are the tokens of the batch in order. */
+struct pb_input_hook {
+	void *arg;
+	void (*input)(void *arg, enum pb_input input, const float *x, uint32_t n, uint32_t cols);
+};
+
 /* Tokens to run: they are appended to kv, which has room for them. */
 struct pb_span {
 	struct pb_kv *kv;
@@ -93,8 +107,17 @@ enum pb_status pb_forward_reserve(struct pb_forward *f, uint32_t length, struct 
 /* Token ids are in range, all tokens together at most PB_BATCH_TOKENS; a parent that is in the list comes before its
  * children, whole. Leaves the states of all tokens, in order, in f->x. */
 void pb_forward_run(struct pb_forward *f, const struct pb_span *spans, size_t n_spans);
+/* The same in parts, for layers one at a time: places the tokens, then each layer from the states in f->x to the states
+ * after it. The first part leaves embeddings in f->x; whoever puts other states there calls pb_forward_enter before the
+ * layer. hook: or NULL. */
+void pb_forward_begin(struct pb_forward *f, const struct pb_span *spans, size_t n_spans);
+void pb_forward_enter(struct pb_forward *f, uint32_t layer);
+void pb_forward_layer(struct pb_forward *f, uint32_t layer, const struct pb_input_hook *hook);
 /* Logits of these rows of the last batch, n <= PB_BATCH_TOKENS, into (n, n_vocab). */
 void pb_forward_logits(struct pb_forward *f, const uint32_t *rows, uint32_t n, float *logits);
+
+/* Products by OpenBLAS, which is set to one thread, the rest in the fastest vectors of this processor. */
+const struct pb_ops *pb_blas_ops(void);
 
 /* The angle of pair i is position * out[i]; out has head_dim / 2 numbers. */
 void pb_rope_frequencies(const struct pb_config *config, double *out);

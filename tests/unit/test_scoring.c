@@ -535,7 +535,7 @@ int main(void)
 
 	folder = scratch_folder();
 	both_ops[0] = &reference_ops;
-	both_ops[1] = fastest_ops();
+	both_ops[1] = pb_blas_ops();
 	pid_t child = fork();
 	if (child == 0)
 		exit(write_models());
