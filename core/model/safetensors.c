@@ -276,7 +276,7 @@ uint64_t pb_safetensors_header_bytes(const struct pb_safetensors *st)
 
 static int compare_for_writing(const void *a, const void *b)
 {
-	const struct pb_named_tensor *x = *(const struct pb_named_tensor *const *)a, *y = *(const struct pb_named_tensor *const *)b;
+	const struct pb_named_tensor *x = a, *y = b;
 	size_t x_bytes = pb_dtype_bytes(x->tensor.dtype), y_bytes = pb_dtype_bytes(y->tensor.dtype);
 	if (x_bytes != y_bytes)
 		return x_bytes > y_bytes ? -1 : 1;
@@ -322,7 +322,7 @@ static int append(const char *bytes, size_t n, void *text)
 }
 
 /* The header with its padding, freed by pb_free; the object keeps the order of insertion. */
-static enum pb_status make_header(const char *path, const struct pb_named_tensor *const *order, size_t n, const char *const *metadata,
+static enum pb_status make_header(const char *path, const struct pb_named_tensor *tensors, size_t n, const char *const *metadata,
 	char **out, uint64_t *length, struct pb_error *err)
 {
 	json_t *header = json_object(), *pairs = metadata ? json_object() : NULL;
@@ -334,11 +334,11 @@ static enum pb_status make_header(const char *path, const struct pb_named_tensor
 	const char *twice = NULL;
 	uint64_t offset = 0;
 	for (size_t i = 0; good && !twice && i < n; i++) {
-		if (json_object_get(header, order[i]->name))
-			twice = order[i]->name;
+		if (json_object_get(header, tensors[i].name))
+			twice = tensors[i].name;
 		else
-			good = put(header, order[i]->name, make_entry(&order[i]->tensor, offset));
-		offset += order[i]->tensor.bytes;
+			good = put(header, tensors[i].name, make_entry(&tensors[i].tensor, offset));
+		offset += tensors[i].tensor.bytes;
 	}
 	struct pb_text text = { 0 };
 	good = good && json_dump_callback(header, append, &text, JSON_COMPACT) == 0;
@@ -362,26 +362,13 @@ static enum pb_status make_header(const char *path, const struct pb_named_tensor
 	return PB_OK;
 }
 
-static enum pb_status write_file(const char *path, const struct pb_named_tensor *const *order, size_t n, const char *header, uint64_t length, struct pb_error *err)
-{
-	struct pb_writer *w = NULL;
-	enum pb_status status = pb_writer_open(&w, path, err);
-	if (status)
-		return status;
-	status = pb_writer_write(w, &length, sizeof length, err);
-	if (!status)
-		status = pb_writer_write(w, header, (size_t)length, err);
-	for (size_t i = 0; !status && i < n; i++)
-		status = pb_writer_write(w, order[i]->tensor.data, (size_t)order[i]->tensor.bytes, err);
-	if (status) {
-		pb_writer_abort(w);
-		return status;
-	}
-	return pb_writer_commit(w, err);
-}
+struct pb_safetensors_writer {
+	struct pb_writer *file;
+	uint64_t *bytes;                /* of each tensor */
+	size_t n, next;
+};
 
-enum pb_status pb_safetensors_write(const char *path, const struct pb_named_tensor *tensors, size_t n,
-	const char *const *metadata, struct pb_error *err)
+static enum pb_status check_all_for_writing(const char *path, const struct pb_named_tensor *tensors, size_t n, const char *const *metadata, struct pb_error *err)
 {
 	uint64_t total = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -394,19 +381,90 @@ enum pb_status pb_safetensors_write(const char *path, const struct pb_named_tens
 	for (const char *const *m = metadata; m && *m; m += 2)
 		if (!m[1] || !pb_utf8_valid(m[0], strlen(m[0])) || !pb_utf8_valid(m[1], strlen(m[1])))
 			return pb_fail(err, PB_FORMAT, "%s: a pair of the metadata cannot be written", path);
-	const struct pb_named_tensor **order = pb_alloc(n + 1, sizeof *order);
-	if (!order)
-		return pb_out_of_memory(err, "order of tensors");
-	for (size_t i = 0; i < n; i++)
-		order[i] = &tensors[i];
-	qsort(order, n, sizeof *order, compare_for_writing);
+	return PB_OK;
+}
 
+static enum pb_status begin_file(struct pb_safetensors_writer *w, const char *path, const char *header, uint64_t length, struct pb_error *err)
+{
+	enum pb_status status = pb_writer_open(&w->file, path, err);
+	if (!status)
+		status = pb_writer_write(w->file, &length, sizeof length, err);
+	return status ? status : pb_writer_write(w->file, header, (size_t)length, err);
+}
+
+enum pb_status pb_safetensors_writer_open(struct pb_safetensors_writer **out, const char *path, const struct pb_named_tensor *tensors, size_t n,
+	const char *const *metadata, struct pb_error *err)
+{
 	char *header = NULL;
 	uint64_t length = 0;
-	enum pb_status status = make_header(path, order, n, metadata, &header, &length, err);
+	enum pb_status status = check_all_for_writing(path, tensors, n, metadata, err);
 	if (!status)
-		status = write_file(path, order, n, header, length, err);
+		status = make_header(path, tensors, n, metadata, &header, &length, err);
+	if (status)
+		return status;
+	struct pb_safetensors_writer *w = pb_alloc_zero(1, sizeof *w);
+	if (w)
+		w->bytes = pb_alloc(n, sizeof *w->bytes);
+	if (w && w->bytes) {
+		w->n = n;
+		for (size_t i = 0; i < n; i++)
+			w->bytes[i] = tensors[i].tensor.bytes;
+		status = begin_file(w, path, header, length, err);
+	} else {
+		status = pb_out_of_memory(err, "safetensors writer");
+	}
 	pb_free(header);
+	if (status)
+		pb_safetensors_writer_abort(w);
+	else
+		*out = w;
+	return status;
+}
+
+enum pb_status pb_safetensors_writer_put(struct pb_safetensors_writer *w, const void *data, struct pb_error *err)
+{
+	if (w->next == w->n)
+		return pb_fail(err, PB_FAILED, "safetensors: more tensors than the header names");
+	return pb_writer_write(w->file, data, (size_t)w->bytes[w->next++], err);
+}
+
+enum pb_status pb_safetensors_writer_commit(struct pb_safetensors_writer *w, struct pb_error *err)
+{
+	struct pb_writer *file = w->file;
+	bool whole = w->next == w->n;
+	pb_free(w->bytes);
+	pb_free(w);
+	if (whole)
+		return pb_writer_commit(file, err);
+	pb_writer_abort(file);
+	return pb_fail(err, PB_FAILED, "safetensors: fewer tensors than the header names");
+}
+
+void pb_safetensors_writer_abort(struct pb_safetensors_writer *w)
+{
+	if (!w)
+		return;
+	pb_writer_abort(w->file);
+	pb_free(w->bytes);
+	pb_free(w);
+}
+
+enum pb_status pb_safetensors_write(const char *path, const struct pb_named_tensor *tensors, size_t n,
+	const char *const *metadata, struct pb_error *err)
+{
+	struct pb_safetensors_writer *w = NULL;
+	struct pb_named_tensor *order = pb_alloc(n, sizeof *order);
+	if (!order)
+		return pb_out_of_memory(err, "order of tensors");
+	if (n)
+		memcpy(order, tensors, n * sizeof *order);
+	qsort(order, n, sizeof *order, compare_for_writing);
+	enum pb_status status = pb_safetensors_writer_open(&w, path, order, n, metadata, err);
+	for (size_t i = 0; !status && i < n; i++)
+		status = pb_safetensors_writer_put(w, order[i].tensor.data, err);
 	pb_free(order);
+	if (!status)
+		return pb_safetensors_writer_commit(w, err);
+	pb_safetensors_writer_abort(w);
 	return status;
 }

@@ -30,4 +30,13 @@ struct pb_named_tensor {
 enum pb_status pb_safetensors_write(const char *path, const struct pb_named_tensor *tensors, size_t n,
 	const char *const *metadata, struct pb_error *err) PB_MUST_CHECK;
 
+/* The same for tensors that are not all in memory at once: named and shaped first (their data is not looked at), then given
+ * one after the other, in the order of the list. open -> put* -> commit; abort at any time leaves nothing behind. */
+struct pb_safetensors_writer;
+enum pb_status pb_safetensors_writer_open(struct pb_safetensors_writer **out, const char *path, const struct pb_named_tensor *tensors, size_t n,
+	const char *const *metadata, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_safetensors_writer_put(struct pb_safetensors_writer *w, const void *data, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_safetensors_writer_commit(struct pb_safetensors_writer *w, struct pb_error *err) PB_MUST_CHECK; /* frees w, also on failure */
+void pb_safetensors_writer_abort(struct pb_safetensors_writer *w);  /* frees w; NULL is fine */
+
 #endif

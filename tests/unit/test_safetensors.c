@@ -218,6 +218,44 @@ static void test_round_trip(void **state)
 	scratch_remove();
 }
 
+/* Tensors given one after the other, in the order of the list. */
+static void test_one_after_the_other(void **state)
+{
+	(void)state;
+	const char *path = scratch_path("x.safetensors");
+	static const float f[4] = { 1, 2, 3, 4 };
+	static const uint16_t h[2] = { 7, 8 };
+	const struct pb_named_tensor list[] = {
+		{ "z", { PB_F32, 1, { 3 }, NULL, 12 } },
+		{ "a", { PB_U16, 1, { 2 }, NULL, 4 } },
+		{ "b", { PB_F32, 1, { 1 }, NULL, 4 } },
+	};
+	const void *const data[] = { f, h, f + 3 };
+	struct pb_error err;
+	for (unsigned given = 0; given <= 3; given++) {
+		struct pb_safetensors_writer *w = NULL;
+		assert_int_equal(pb_safetensors_writer_open(&w, path, list, 3, NULL, NULL), PB_OK);
+		for (unsigned i = 0; i < given; i++)
+			assert_int_equal(pb_safetensors_writer_put(w, data[i], NULL), PB_OK);
+		if (given == 3)
+			assert_int_equal(pb_safetensors_writer_put(w, f, &err), PB_FAILED);
+		if (given == 1) {
+			pb_safetensors_writer_abort(w);
+		} else {
+			assert_int_equal(pb_safetensors_writer_commit(w, &err), given == 3 ? PB_OK : PB_FAILED);
+		}
+		assert_int_equal(scratch_count(), given == 3);
+	}
+	struct pb_safetensors *st = NULL;
+	assert_int_equal(pb_safetensors_open(&st, path, NULL), PB_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_string_equal(pb_safetensors_name(st, i), list[i].name);
+		assert_memory_equal(pb_safetensors_tensor(st, i)->data, data[i], list[i].tensor.bytes);
+	}
+	pb_safetensors_close(st);
+	scratch_remove();
+}
+
 static void test_write_refuses(void **state)
 {
 	(void)state;
@@ -260,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_header_length),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_write_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
