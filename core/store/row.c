@@ -50,6 +50,7 @@ const struct pb_row_column pb_row_column_table[] = {
 	TEXT(started_utc),
 	TEXT(version),
 	TEXT(machine),
+	{ "calibration", PB_COLUMN_OPTIONS, offsetof(struct pb_row, calibration), false },
 };
 #undef TEXT
 #undef INTEGER
@@ -319,7 +320,7 @@ static enum pb_status read_field(struct pb_rows *rows, struct pb_row *row, const
 			pb_free(text);
 			if (!copy)
 				return pb_out_of_memory(err, "a row");
-			row->options = copy;
+			*(const char **)(void *)p = copy;
 			return PB_OK;
 		}
 		return read_text(rows, column->name, value, (const char **)(void *)p, err);

@@ -79,6 +79,24 @@ enum pb_status pb_cli_open(struct pb_cli *cli, const char *tokenizer, struct pb_
 enum pb_status pb_cli_workspace(struct pb_cli *cli, const char *tokenizer, struct pb_opened *out, struct pb_error *err) PB_MUST_CHECK;
 void pb_cli_close(struct pb_opened *opened);    /* also after a failed open */
 
+/* Flags of the commands that quantize: their rows in the command's table, and their values as typed. */
+#define PB_CALIBRATION_FLAGS \
+	{ "calibration", 0, "FILE", "a text for methods that need data, `world_calib`, or ready tensors (.safetensors)" }, \
+	{ "n-samples", 0, "N", "calibration samples (default: 128)" }, \
+	{ "seq-len", 0, "N", "tokens of a sample (default: 2048, or the context when that is less)" }, \
+	{ "calibration-seed", 0, "N", "of the draw of the samples (default: 0)" }, \
+	{ "calibration-format", 0, "FORMAT", "of the text: lines, text, documents, or auto, by its name (default)" }
+struct pb_cli_calibration {
+	const char *data, *n_samples, *seq_len, *seed, *format;
+};
+/* Whether the flag is one of them; then its value is kept. */
+bool pb_cli_calibration_set(struct pb_cli_calibration *c, const char *name, const char *value);
+/* *out: in the arena; NULL when no data were named. */
+enum pb_status pb_cli_calibration(struct pb_cli *cli, const struct pb_cli_calibration *c, const struct pb_calibration_spec **out, struct pb_error *err) PB_MUST_CHECK;
+/* Quantizes the opened model. calibration: or NULL. */
+enum pb_status pb_cli_quantize(const struct pb_opened *opened, const struct pb_quantizer_use *use, int64_t seed, const struct pb_calibration_spec *calibration,
+	struct pb_error *err) PB_MUST_CHECK;
+
 /* A pool of --threads threads (default: all processors). */
 enum pb_status pb_cli_pool(const struct pb_cli *cli, struct pb_pool **pool, struct pb_error *err) PB_MUST_CHECK;
 

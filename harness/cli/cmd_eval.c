@@ -13,6 +13,7 @@ struct eval_state {
 	struct pb_sweep_task tasks[MAX_TASKS];
 	size_t n_tasks;
 	uint64_t limit, seed;
+	struct pb_cli_calibration calibration;
 };
 
 static const struct pb_flag flags[] = {
@@ -23,6 +24,7 @@ static const struct pb_flag flags[] = {
 	{ "protocol", 0, "ID", "instead of the task's own; see 'paretobench list protocols'" },
 	{ "tokenizer", 0, "FILE", "default: beside the model" },
 	{ "seed", 0, "N", "for methods that draw random numbers (default: 0)" },
+	PB_CALIBRATION_FLAGS,
 	{ "format", 'f', "FORMAT", "csv, json, jsonl, md or table (default: table)" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -50,6 +52,8 @@ static enum pb_status eval_set(void *state, struct pb_cli *cli, const char *name
 {
 	struct eval_state *s = state;
 
+	if (pb_cli_calibration_set(&s->calibration, name, value))
+		return PB_OK;
 	if (strcmp(name, "quantizer") == 0)
 		s->quantizer = value;
 	else if (strcmp(name, "backend") == 0)
@@ -99,8 +103,10 @@ static enum pb_status eval_cell(struct eval_state *s, struct pb_cli *cli, struct
 	struct pb_cell_result result;
 	struct pb_progress progress;
 	struct pb_text t = {0};
-	enum pb_status st = pb_workspace_plan(w, &cell, err);
+	enum pb_status st = pb_cli_calibration(cli, &s->calibration, &cell.calibration, err);
 
+	if (!st)
+		st = pb_workspace_plan(w, &cell, err);
 	if (st)
 		return st;
 	pb_progress_begin(&progress, 1, 0, 0, 1, cli->quiet || (cli->progress == PB_AUTO && !isatty(STDERR_FILENO)) ? PB_NEVER : cli->progress, cli->colour);

@@ -7,6 +7,7 @@
 struct logits_state {
 	const char *ids, *quantizer, *backend, *tokenizer;
 	bool last;
+	struct pb_cli_calibration calibration;
 };
 
 static const struct pb_flag flags[] = {
@@ -15,6 +16,7 @@ static const struct pb_flag flags[] = {
 	{ "quantizer", 'q', "NAME[:opt=value,...]", "quantize first (default: identity)" },
 	{ "backend", 'b', "NAME[:opt=value,...]", "default: reference" },
 	{ "tokenizer", 0, "FILE", "checked against the model's vocabulary" },
+	PB_CALIBRATION_FLAGS,
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -24,6 +26,8 @@ static enum pb_status logits_set(void *state, struct pb_cli *cli, const char *na
 
 	(void)cli;
 	(void)err;
+	if (pb_cli_calibration_set(&s->calibration, name, value))
+		return PB_OK;
 	if (strcmp(name, "ids") == 0)
 		s->ids = value;
 	else if (strcmp(name, "last") == 0)
@@ -117,6 +121,7 @@ static enum pb_status logits_run(void *state, struct pb_cli *cli, int *code, str
 	struct pb_backend_use backend = {0};
 	struct pb_opened opened = {0};
 	struct pb_tokenizer *tokenizer = NULL;
+	const struct pb_calibration_spec *calibration = NULL;
 	enum pb_status st;
 
 	(void)code;
@@ -126,11 +131,13 @@ static enum pb_status logits_run(void *state, struct pb_cli *cli, int *code, str
 	if (!st)
 		st = pb_quantizer_use_parse(&quantizer, s->quantizer ? s->quantizer : "identity", err);
 	if (!st)
+		st = pb_cli_calibration(cli, &s->calibration, &calibration, err);
+	if (!st)
 		st = pb_cli_open(cli, s->tokenizer, &opened, err);
 	if (!st && s->tokenizer)
 		st = pb_workspace_tokenizer(opened.workspace, &opened.spec, &tokenizer, err);
 	if (!st && s->quantizer)
-		st = pb_quantize_model(opened.model, &quantizer, 0, opened.pool, err);
+		st = pb_cli_quantize(&opened, &quantizer, 0, calibration, err);
 	if (!st)
 		st = compute(s, cli, &opened, &backend, err);
 	pb_cli_close(&opened);

@@ -9,6 +9,7 @@
 struct quantize_state {
 	const char *quantizer, *folder, *tokenizer;
 	uint64_t seed;
+	struct pb_cli_calibration calibration;
 };
 
 static const struct pb_flag flags[] = {
@@ -16,6 +17,7 @@ static const struct pb_flag flags[] = {
 	{ "output", 'o', "DIR", "folder to write" },
 	{ "tokenizer", 0, "FILE", "copied into DIR (default: the one beside the model, when there is one)" },
 	{ "seed", 0, "N", "for methods that draw random numbers (default: 0)" },
+	PB_CALIBRATION_FLAGS,
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -24,6 +26,8 @@ static enum pb_status quantize_set(void *state, struct pb_cli *cli, const char *
 	struct quantize_state *s = state;
 
 	(void)cli;
+	if (pb_cli_calibration_set(&s->calibration, name, value))
+		return PB_OK;
 	if (strcmp(name, "quantizer") == 0)
 		s->quantizer = value;
 	else if (strcmp(name, "output") == 0)
@@ -63,21 +67,27 @@ static enum pb_status copy_tokenizer(const struct pb_model *model, const char *g
 	return st;
 }
 
-static json_t *describe(const struct pb_quantizer_use *use, uint64_t seed)
+/* calibration: taken over; or NULL. */
+static json_t *describe(const struct pb_quantizer_use *use, uint64_t seed, json_t *calibration)
 {
 	json_t *options = use->quantizer->options ? pb_options_json(use->quantizer->options, use->options) : json_object();
 
-	return json_pack("{s:s, s:i, s:o, s:I, s:s}", "quantizer", use->quantizer->name, "quantizer_version", (int)use->quantizer->version, "options", options,
-		"seed", (json_int_t)seed, "version", pb_version());
+	return json_pack("{s:s, s:i, s:o, s:I, s:s, s:o*}", "quantizer", use->quantizer->name, "quantizer_version", (int)use->quantizer->version, "options", options,
+		"seed", (json_int_t)seed, "version", pb_version(), "calibration", calibration);
 }
 
-static enum pb_status write_model(struct quantize_state *s, struct pb_model *model, const struct pb_quantizer_use *use, const char *tokenizer, struct pb_error *err)
+static enum pb_status write_model(struct quantize_state *s, const struct pb_opened *opened, const struct pb_quantizer_use *use,
+	const struct pb_calibration_spec *spec, struct pb_error *err)
 {
-	json_t *about = describe(use, s->seed);
-	enum pb_status st = about ? pb_model_write(model, s->folder, about, err) : pb_out_of_memory(err, "a description");
+	json_t *calibration = NULL, *about = NULL;
+	enum pb_status st = pb_workspace_calibration_json(opened->workspace, opened->model, use, spec, &calibration, err);
 
+	if (!st && !(about = describe(use, s->seed, calibration)))
+		st = pb_out_of_memory(err, "a description");
+	if (!st)
+		st = pb_model_write(opened->model, s->folder, about, err);
 	json_decref(about);
-	return st ? st : copy_tokenizer(model, tokenizer, s->folder, err);
+	return st ? st : copy_tokenizer(opened->model, opened->spec.tokenizer, s->folder, err);
 }
 
 static enum pb_status print_size(const struct pb_model *model, const char *folder, struct pb_error *err)
@@ -101,6 +111,7 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 	struct quantize_state *s = state;
 	struct pb_quantizer_use use = {0};
 	struct pb_opened opened = {0};
+	const struct pb_calibration_spec *calibration = NULL;
 	enum pb_status st;
 
 	(void)code;
@@ -108,16 +119,20 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 		return pb_fail(err, PB_USAGE, "quantize: %s is missing", s->quantizer ? "-o DIR" : "-q NAME");
 	st = pb_quantizer_use_parse(&use, s->quantizer, err);
 	if (!st)
+		st = pb_cli_calibration(cli, &s->calibration, &calibration, err);
+	if (!st)
 		st = pb_cli_open(cli, s->tokenizer, &opened, err);
 	if (!st && opened.model->quantization)
 		st = pb_fail(err, PB_UNSUPPORTED, "%s: is quantized already", opened.spec.path);
+	if (!st)
+		st = pb_quantize_check(opened.model, &use, calibration, err);
 	/* The folder before the work: hours of it must not end in "cannot write". */
 	if (!st)
 		st = pb_folder_make(s->folder, err);
 	if (!st)
-		st = pb_quantize_model(opened.model, &use, (int64_t)s->seed, opened.pool, err);
+		st = pb_cli_quantize(&opened, &use, (int64_t)s->seed, calibration, err);
 	if (!st)
-		st = write_model(s, opened.model, &use, opened.spec.tokenizer, err);
+		st = write_model(s, &opened, &use, calibration, err);
 	if (!st)
 		st = print_size(opened.model, s->folder, err);
 	pb_cli_close(&opened);

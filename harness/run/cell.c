@@ -26,6 +26,8 @@ struct pb_workspace {
 	struct pb_model *model;
 	struct pb_tokenizer *tokenizer;
 	struct open_task *tasks;
+	char *hashed_path;              /* calibration data, with their hash */
+	char hash[PB_HASH_HEX];
 };
 
 enum pb_status pb_workspace_new(struct pb_workspace **out, struct pb_pool *pool, const struct pb_data_path *data, struct pb_error *err)
@@ -75,6 +77,7 @@ void pb_workspace_free(struct pb_workspace *w)
 	}
 	close_tokenizer(w);
 	close_model(w);
+	pb_free(w->hashed_path);
 	pb_arena_free(w->arena);
 	pb_free(w);
 }
@@ -181,6 +184,62 @@ static enum pb_status open_requests(struct open_task *t, const struct pb_tokeniz
 	return pb_task_requests_make(&t->requests, t->task, t->data, tokenizer, context, err);
 }
 
+/* ---- calibration ---- */
+
+/* The hash of the calibration data, which many cells share. */
+static enum pb_status hash_data(struct pb_workspace *w, const char *path, struct pb_error *err)
+{
+	enum pb_status st;
+
+	if (same_text(w->hashed_path, path))
+		return PB_OK;
+	pb_free(w->hashed_path);
+	w->hashed_path = NULL;
+	st = pb_hash_of_file(path, w->hash, err);
+	if (!st && !(w->hashed_path = pb_strdup(path)))
+		st = pb_out_of_memory(err, "a path");
+	return st;
+}
+
+enum pb_status pb_workspace_calibrate(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
+	const struct pb_calibration_spec *calibration, const char *cache, pb_progress_fn progress, void *arg, struct pb_calibration **out, struct pb_error *err)
+{
+	unsigned needs = pb_quantizer_needs(use->quantizer, use->options);
+	struct pb_calibration_source source = { .spec = calibration, .hash = w->hash, .cache = cache, .pool = w->pool, .progress = progress, .arg = arg };
+	struct pb_model *model = NULL;
+	struct pb_tokenizer *tokenizer = NULL;
+	enum pb_status st = pb_workspace_model(w, spec, &model, err);
+
+	if (!st)
+		st = pb_quantize_check(model, use, calibration, err);
+	if (st || needs == PB_NEEDS_NOTHING)
+		return st;
+	if (!pb_calibration_is_ready(calibration))
+		st = pb_workspace_tokenizer(w, spec, &tokenizer, err);
+	if (!st)
+		st = hash_data(w, calibration->data, err);
+	source.model = model;
+	source.tokenizer = tokenizer;
+	return st ? st : pb_calibration_open(out, &source, needs, err);
+}
+
+enum pb_status pb_workspace_calibration_json(struct pb_workspace *w, const struct pb_model *model, const struct pb_quantizer_use *use,
+	const struct pb_calibration_spec *calibration, json_t **out, struct pb_error *err)
+{
+	enum pb_status st;
+
+	if (pb_quantizer_needs(use->quantizer, use->options) == PB_NEEDS_NOTHING) {
+		*out = NULL;
+		return PB_OK;
+	}
+	st = hash_data(w, calibration->data, err);
+	if (!st && !(*out = pb_calibration_json(calibration, w->hash, model->config.context)))
+		st = pb_out_of_memory(err, "calibration");
+	return st;
+}
+
+/* ---- plan ---- */
+
 /* "rtn w4 group_size=64": bits are in the width. */
 static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_use *use, enum pb_dtype source)
 {
@@ -276,6 +335,13 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 	pb_hash_string(hash, b->name);
 	pb_hash_bytes(hash, &(uint32_t){ b->version }, sizeof(uint32_t));
 	pb_hash_string(hash, backend_options);
+	if (pb_quantizer_needs(q, parts->quantizer.options) != PB_NEEDS_NOTHING) {
+		enum pb_status st = hash_data(w, cell->calibration->data, err);
+
+		if (st)
+			return st;
+		pb_calibration_hash(cell->calibration, w->hash, parts->model->config.context, hash);
+	}
 	for (size_t i = 0; i < cell->n_tasks; i++) {
 		struct open_task *t = NULL;
 		enum pb_status st = open_task(w, &cell->tasks[i], &t, err);
@@ -294,6 +360,19 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 		*chars += (double)t->data->n_chars;
 	}
 	return PB_OK;
+}
+
+/* As many tokens of scoring are about as much work as calibration is. */
+static double calibration_tokens(const struct pb_cell *cell, const struct parts *parts)
+{
+	unsigned needs = pb_quantizer_needs(parts->quantizer.quantizer, parts->quantizer.options);
+	uint32_t length = 0;
+
+	if (needs == PB_NEEDS_NOTHING || pb_calibration_is_ready(cell->calibration) ||
+	    pb_calibration_length(cell->calibration, parts->model->config.context, &length, NULL))
+		return 0;
+	return (double)cell->calibration->n_samples * length *
+		((needs & PB_NEEDS_GRADIENTS ? 3 : 0) + (needs & PB_NEEDS_ACTIVATIONS ? needs & PB_NEEDS_SEQUENTIAL ? 3 : 2 : 0));
 }
 
 static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, struct parts *parts, struct pb_error *err)
@@ -316,7 +395,7 @@ static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, s
 	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, parts->model));
 	if (!cell->label || !cell->model_name)
 		return pb_out_of_memory(err, "the plan");
-	if ((st = pb_quantize_check(parts->model, &parts->quantizer, err)))
+	if ((st = pb_quantize_check(parts->model, &parts->quantizer, cell->calibration, err)))
 		return st;
 	hash = pb_hash_new();
 	if (!hash)
@@ -324,7 +403,7 @@ static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, s
 	st = hash_cell(w, cell, parts, hash, &chars, err);
 	pb_hash_finish(hash, cell->key);
 	/* About three characters a token, and the work of quantizing as that of some tokens. */
-	cell->cost = (double)parts->model->parameters * (chars / 3 + 2000);
+	cell->cost = (double)parts->model->parameters * (chars / 3 + 2000 + calibration_tokens(cell, parts));
 	return st;
 }
 
@@ -361,10 +440,11 @@ static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const str
 	r->started_utc = pb_rows_string(rows, base->started_utc);
 	r->version = pb_rows_string(rows, base->version);
 	r->machine = pb_rows_string(rows, base->machine);
+	r->calibration = pb_rows_string(rows, base->calibration);
 	if (r->counters)
 		json_incref(r->counters);
 	return r->run && r->cell && r->reason && r->model && r->family && r->model_hash && r->quantizer && r->options && r->label && r->size_convention &&
-		r->backend && r->kernel && r->task && r->task_hash && r->protocol && r->metric && r->started_utc && r->version && r->machine
+		r->backend && r->kernel && r->task && r->task_hash && r->protocol && r->metric && r->started_utc && r->version && r->machine && r->calibration
 		? PB_OK : pb_out_of_memory(err, "rows");
 }
 
@@ -382,7 +462,7 @@ static struct pb_row blank_row(const struct pb_cell *cell)
 		.wbits = NAN, .effective_bits = NAN, .weight_bytes = PB_ABSENT, .model_bytes = PB_ABSENT, .size_convention = "packed", .backend = cell->backend,
 		.kernel = "", .task = "", .task_hash = "", .protocol = "", .metric = "", .value = NAN, .stderr_value = NAN, .n = PB_ABSENT, .chance = NAN,
 		.seed = cell->seed, .quantize_seconds = NAN, .eval_seconds = NAN, .peak_rss_bytes = PB_ABSENT, .started_utc = "", .version = pb_version(),
-		.machine = pb_machine_name() };
+		.machine = pb_machine_name(), .calibration = "" };
 }
 
 enum pb_status pb_cell_rows_failed(const struct pb_cell *cell, enum pb_row_status status, const char *reason, struct pb_rows *rows, struct pb_error *err)
@@ -572,6 +652,42 @@ static enum pb_status run_tasks(struct cell_run *run, struct pb_model *model, co
 	return st;
 }
 
+/* What the calibration was, into the row. */
+static enum pb_status describe_calibration(struct cell_run *run, const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *why)
+{
+	json_t *object = NULL;
+	char *text = NULL;
+	enum pb_status st = pb_workspace_calibration_json(run->w, model, use, run->cell->calibration, &object, why);
+
+	if (st || !object)
+		return st;
+	text = pb_json_canonical(object);
+	run->base.calibration = text ? pb_arena_strdup(run->result->arena, text) : NULL;
+	json_decref(object);
+	pb_free(text);
+	return run->base.calibration ? PB_OK : pb_out_of_memory(why, "calibration");
+}
+
+/* Calibration that cells share is no part of the time that quantizing takes: the first of them would pay for all. */
+static enum pb_status quantize(struct cell_run *run, struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *why)
+{
+	struct pb_calibration *calibration = NULL;
+	double begin;
+	enum pb_status st;
+
+	run->current = "calibrate";
+	st = pb_workspace_calibrate(run->w, run->cell->model, use, run->cell->calibration, run->cell->cache, run_progress, run, &calibration, why);
+	if (!st)
+		st = describe_calibration(run, model, use, why);
+	run->current = "quantize";
+	begin = pb_clock_seconds();
+	if (!st)
+		st = run_progress(run, 0) ? pb_fail(why, PB_INTERRUPTED, "stopped") : pb_quantize_model(model, use, run->cell->seed, calibration, run->w->pool, why);
+	run->base.quantize_seconds = pb_clock_seconds() - begin;
+	pb_calibration_close(calibration);
+	return st;
+}
+
 static enum pb_status run_model(struct cell_run *run, struct pb_error *why, struct pb_error *err)
 {
 	struct pb_workspace *w = run->w;
@@ -579,7 +695,6 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 	struct pb_model *model = NULL;
 	struct pb_tokenizer *tokenizer = NULL;
 	struct pb_size size;
-	double begin = pb_clock_seconds();
 	enum pb_status st;
 
 	if ((st = pb_quantizer_use_parse(&use, run->cell->quantizer, why)))
@@ -597,12 +712,10 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		run->base.model_hash = model->hash;
 		run->base.params = (int64_t)model->parameters;
 		run->base.wbits = use.quantizer->wbits(use.options, model->matrices[0].source.dtype);
-		run->current = "quantize";
-		st = run_progress(run, 0) ? pb_fail(why, PB_INTERRUPTED, "stopped") : pb_quantize_model(model, &use, run->cell->seed, w->pool, why);
+		st = quantize(run, model, &use, why);
 	}
 	if (!st) {
 		size = pb_model_size(model);
-		run->base.quantize_seconds = pb_clock_seconds() - begin;
 		run->base.weight_bytes = (int64_t)size.weight_bytes;
 		run->base.model_bytes = (int64_t)size.model_bytes;
 		run->base.effective_bits = size.effective_bits;

@@ -9,6 +9,7 @@
 #include "core/model/model.h"
 #include "core/model/tokenizer.h"
 #include "core/store/store.h"
+#include "harness/run/calibration.h"
 #include "harness/run/sweep.h"
 #include "quantizers/quantizer.h"
 #include "tasks/task.h"
@@ -20,6 +21,8 @@ struct pb_cell {
 	const char *run;                    /* name of the sweep */
 	const struct pb_sweep_model *model;
 	const char *quantizer, *backend;    /* texts */
+	const struct pb_calibration_spec *calibration;  /* or NULL */
+	const char *cache;                  /* folder of calibrations that cells share; NULL: none is kept */
 	const struct pb_sweep_task *tasks;
 	size_t n_tasks;
 	int64_t seed;
@@ -41,11 +44,22 @@ enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, s
 enum pb_status pb_workspace_model(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_model **model, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_workspace_tokenizer(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_tokenizer **tokenizer, struct pb_error *err) PB_MUST_CHECK;
 
-/* Every matrix of the model through the quantizer, in parallel; the same for any number of threads. On failure the
- * model is as it was. A model that is already quantized accepts `identity` alone. */
-enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
-/* Whether it can be done at all, before any work: PB_UNSUPPORTED and why. */
-enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *err) PB_MUST_CHECK;
+/* What the quantizer needs of the data, from `calibration` and its cache; *out stays NULL when it needs nothing. Closed by the
+ * caller, before another model is asked for. progress: see struct pb_calibration_source. */
+enum pb_status pb_workspace_calibrate(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
+	const struct pb_calibration_spec *calibration, const char *cache, pb_progress_fn progress, void *arg, struct pb_calibration **out,
+	struct pb_error *err) PB_MUST_CHECK;
+/* The same data for the record: as an object; NULL when the quantizer needs none. */
+enum pb_status pb_workspace_calibration_json(struct pb_workspace *w, const struct pb_model *model, const struct pb_quantizer_use *use,
+	const struct pb_calibration_spec *calibration, json_t **out, struct pb_error *err) PB_MUST_CHECK;
+
+/* Every matrix of the model through the quantizer, in parallel; the same for any number of threads. calibration: what
+ * pb_workspace_calibrate gave. On failure the model is as it was. A model that is already quantized accepts `identity` alone. */
+enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_calibration *calibration,
+	struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
+/* Whether it can be done at all, before any work, and why not. calibration: or NULL. */
+enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, const struct pb_calibration_spec *calibration,
+	struct pb_error *err) PB_MUST_CHECK;
 void pb_unquantize_model(struct pb_model *model);       /* back to the file's own weights */
 /* The matrix of the same layer whose output features are this one's input features, one to one; NULL when there is none. */
 const struct pb_matrix *pb_feeding_matrix(const struct pb_model *model, const struct pb_matrix *m);

@@ -1,4 +1,5 @@
-/* A whole model through a quantizer: matrices in parallel, each with a random stream of its own. */
+/* A whole model through a quantizer: matrices in parallel, each with a random stream of its own. Where the inputs of matrices
+ * come layer by layer, only those of one layer at a time. */
 #include "harness/run/cell.h"
 
 #include <math.h>
@@ -8,6 +9,8 @@ struct quantize_work {
 	struct pb_model *model;
 	const struct pb_quantizer_use *use;
 	int64_t seed;
+	struct pb_calibration *calibration;     /* or NULL */
+	size_t first;                   /* matrix of task 0 */
 	struct pb_encoded **done;       /* [n_matrices] */
 	struct pb_error *errors;        /* [n_matrices] */
 };
@@ -56,6 +59,8 @@ static enum pb_status quantize_one(struct quantize_work *work, size_t i, struct 
 	}
 	job.weights = weights;
 	job.input_row_std = std;
+	if (work->calibration)
+		pb_calibration_fill(work->calibration, m, &job);
 	if (!st)
 		st = pb_quantizer_run(work->use, &job, &work->done[i], err);
 	pb_free(std);
@@ -66,29 +71,62 @@ static enum pb_status quantize_one(struct quantize_work *work, size_t i, struct 
 static void quantize_task(void *arg, size_t task, unsigned worker)
 {
 	struct quantize_work *work = arg;
-	struct pb_error *err = &work->errors[task];
+	size_t i = work->first + task;
+	struct pb_error *err = &work->errors[i];
 
 	(void)worker;
-	if (quantize_one(work, task, err))
-		pb_fail_prefix(err, "%s: %s", work->use->quantizer->name, work->model->matrices[task].name);
+	if (quantize_one(work, i, err))
+		pb_fail_prefix(err, "%s: %s", work->use->quantizer->name, work->model->matrices[i].name);
 }
 
-enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *err)
+static enum pb_status check_source(const struct pb_model *model, const struct pb_quantizer *q, struct pb_error *err)
 {
-	const struct pb_quantizer *q = use->quantizer;
-
 	if (model->quantization && strcmp(q->name, "identity") != 0)
 		return pb_fail(err, PB_UNSUPPORTED, "%s: %s is quantized already; only identity runs it as it is", q->name, model->name);
-	if (pb_quantizer_needs(q, use->options) != PB_NEEDS_NOTHING)
-		return pb_fail(err, PB_UNSUPPORTED, "%s: needs calibration, which this version does not collect", q->name);
 	return PB_OK;
 }
 
-enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_pool *pool, struct pb_error *err)
+enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, const struct pb_calibration_spec *calibration, struct pb_error *err)
 {
-	struct quantize_work work = { .model = model, .use = use, .seed = seed };
+	enum pb_status st = check_source(model, use->quantizer, err);
+
+	return st ? st : pb_calibration_check(calibration, use->quantizer, pb_quantizer_needs(use->quantizer, use->options), model, err);
+}
+
+/* Matrices [first, first + n); on success the model has their encodings. */
+static enum pb_status quantize_range(struct quantize_work *work, size_t first, size_t n, struct pb_pool *pool, struct pb_error *err)
+{
+	work->first = first;
+	pb_pool_run(pool, n, quantize_task, work);
+	/* The first in order, not in time: the message does not depend on threads. */
+	for (size_t i = first; i < first + n; i++)
+		if (work->errors[i].status)
+			return pb_fail(err, work->errors[i].status, "%s", work->errors[i].text);
+	for (size_t i = first; i < first + n; i++) {
+		pb_matrix_set_encoded(&work->model->matrices[i], work->done[i]);
+		work->done[i] = NULL;
+	}
+	return PB_OK;
+}
+
+static enum pb_status quantize_layers(struct quantize_work *work, struct pb_pool *pool, struct pb_error *err)
+{
+	enum pb_status st = PB_OK;
+
+	for (uint32_t layer = 0; !st && layer < work->model->config.n_layers; layer++) {
+		st = pb_calibration_enter(work->calibration, layer, err);
+		if (!st)
+			st = quantize_range(work, (size_t)layer * PB_SLOTS, PB_SLOTS, pool, err);
+	}
+	return st;
+}
+
+enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_calibration *calibration,
+	struct pb_pool *pool, struct pb_error *err)
+{
+	struct quantize_work work = { .model = model, .use = use, .seed = seed, .calibration = calibration };
 	size_t n = model->n_matrices;
-	enum pb_status st = pb_quantize_check(model, use, err);
+	enum pb_status st = check_source(model, use->quantizer, err);
 
 	if (st || model->quantization)
 		return st;
@@ -96,18 +134,14 @@ enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantiz
 	work.errors = pb_alloc_zero(n, sizeof(*work.errors));
 	if (!work.done || !work.errors)
 		st = pb_out_of_memory(err, "the quantized model");
+	else if (calibration && pb_calibration_is_layered(calibration))
+		st = quantize_layers(&work, pool, err);
 	else
-		pb_pool_run(pool, n, quantize_task, &work);
-	/* The first in order, not in time: the message does not depend on threads. */
-	for (size_t i = 0; !st && i < n; i++)
-		if (work.errors[i].status)
-			st = pb_fail(err, work.errors[i].status, "%s", work.errors[i].text);
-	for (size_t i = 0; work.done && i < n; i++) {
-		if (st)
-			pb_encoded_free(work.done[i]);
-		else
-			pb_matrix_set_encoded(&model->matrices[i], work.done[i]);
-	}
+		st = quantize_range(&work, 0, n, pool, err);
+	for (size_t i = 0; work.done && i < n; i++)
+		pb_encoded_free(work.done[i]);
+	if (st)
+		pb_unquantize_model(model);
 	pb_free(work.done);
 	pb_free(work.errors);
 	return st;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
@@ -37,6 +38,7 @@ struct runner {
 	struct pb_store *store;
 	struct pb_progress progress;
 	struct slot *slots;
+	char *cache;                /* folder of calibrations, in that of the record */
 	bool *pending;              /* [plan->n] */
 	size_t next;                /* first cell that may be pending */
 };
@@ -198,6 +200,7 @@ static enum pb_status finish_badly(struct runner *r, size_t index, enum pb_row_s
 
 static enum pb_status give_work(struct runner *r, struct slot *s, struct pb_error *err)
 {
+	struct pb_cell cell;
 	enum pb_status st = PB_OK;
 
 	while (r->next < r->plan->n && !r->pending[r->next])
@@ -215,7 +218,9 @@ static enum pb_status give_work(struct runner *r, struct slot *s, struct pb_erro
 	s->started = pb_clock_seconds();
 	snprintf(s->stage, sizeof(s->stage), "start");
 	s->done = 0;
-	return pb_process_send(&s->process, pb_wire_cell(&r->plan->cells[s->cell].cell), err);
+	cell = r->plan->cells[s->cell].cell;
+	cell.cache = r->cache;
+	return pb_process_send(&s->process, pb_wire_cell(&cell), err);
 }
 
 /* The worker is gone in the middle of a cell (or was sent away, with `why`). */
@@ -440,7 +445,8 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	memset(summary, 0, sizeof(*summary));
 	r.slots = pb_alloc_zero(options->jobs, sizeof(*r.slots));
 	r.pending = pb_alloc_zero(plan->n, sizeof(*r.pending));
-	st = r.slots && r.pending ? pb_store_open(&r.store, options->folder, true, err) : pb_out_of_memory(err, "the runner");
+	r.cache = pb_path_join(options->folder, "calibration");
+	st = r.slots && r.pending && r.cache ? pb_store_open(&r.store, options->folder, true, err) : pb_out_of_memory(err, "the runner");
 	for (unsigned i = 0; r.slots && i < options->jobs; i++) {
 		r.slots[i].cell = NO_CELL;
 		r.slots[i].process.in = r.slots[i].process.out = r.slots[i].process.err = -1;
@@ -461,5 +467,6 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	pb_store_close(r.store);
 	pb_free(r.slots);
 	pb_free(r.pending);
+	pb_free(r.cache);
 	return st;
 }

@@ -5,6 +5,7 @@
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/base/yaml.h"
+#include "harness/run/calibration.h"
 #include "harness/run/zoo.h"
 #include "quantizers/quantizer.h"
 
@@ -101,7 +102,11 @@ static enum pb_status add_quantizer(struct sweep_reader *r, const struct pb_yaml
 
 	if (pb_quantizer_use_parse(&use, text, &why))
 		return pb_yaml_fail(at, r->err, "%s", why.text);
+	if (!s->calibration && pb_quantizer_needs(use.quantizer, use.options) != PB_NEEDS_NOTHING)
+		(void)pb_calibration_fail_none(use.quantizer, &why);
 	pb_quantizer_use_free(&use);
+	if (why.status)
+		return pb_yaml_fail(at, r->err, "%s", why.text);
 	if (s->n_quantizers == MAX_EXPANSION)
 		return pb_yaml_fail(at, r->err, "more than %d quantizer settings", MAX_EXPANSION);
 	s->quantizers[s->n_quantizers] = pb_arena_strdup(s->arena, text);
@@ -247,6 +252,33 @@ static enum pb_status read_limits(const struct pb_yaml *node, struct pb_limits *
 	return PB_OK;
 }
 
+static enum pb_status read_calibration(struct sweep_reader *r, const struct pb_yaml *node)
+{
+	static const char *const keys[] = { "data", "n_samples", "seq_len", "seed", "format", NULL };
+	struct pb_calibration_spec *c = pb_arena_alloc(r->sweep->arena, 1, sizeof(*c));
+	struct pb_error why = {0};
+	const char *text;
+	enum pb_status st;
+
+	if (!c)
+		return pb_out_of_memory(r->err, "the sweep");
+	if (node->kind != PB_YAML_MAP || !pb_yaml_get(node, "data"))
+		return pb_yaml_fail(node, r->err, "calibration is {data: FILE, n_samples, seq_len, seed, format}");
+	if ((st = pb_yaml_check_keys(node, keys, r->err)))
+		return st;
+	pb_options_default(pb_calibration_options, c);
+	for (size_t i = 0; i < node->n; i++) {
+		if ((st = pb_yaml_string(node->values[i], &text, r->err)))
+			return st;
+		st = strcmp(node->keys[i], "data") == 0 ? pb_calibration_find(r->sweep->arena, text, r->folder, r->data, &c->data, &why)
+			: pb_options_set(pb_calibration_options, c, "calibration", node->keys[i], text, &why);
+		if (st)
+			return pb_yaml_fail(node->values[i], r->err, "%s", why.text);
+	}
+	r->sweep->calibration = c;
+	return PB_OK;
+}
+
 /* A list, or one value as a list of one. */
 static size_t list_length(const struct pb_yaml *node)
 {
@@ -363,7 +395,7 @@ static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *ro
 	if (!st && (node = pb_yaml_get(root, "limits")))
 		st = node->kind == PB_YAML_MAP ? read_limits(node, &s->limits, r->err) : pb_yaml_fail(node, r->err, "limits are {time, memory}");
 	if (!st && (node = pb_yaml_get(root, "calibration")))
-		return pb_yaml_fail(node, r->err, "calibration: no quantizer of this version uses any; take the key out");
+		st = read_calibration(r, node);
 	if (!st)
 		st = read_backends(r, pb_yaml_get(root, "backends"));
 	if (!st)

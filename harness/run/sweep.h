@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "core/base/memory.h"
 #include "core/base/status.h"
+#include "harness/run/samples.h"
 #include "tasks/task.h"
 
 struct pb_sweep_model {
@@ -34,6 +35,7 @@ struct pb_sweep {
 	const char **backends;      /* "blas", "blas:cache=0" */
 	struct pb_sweep_task *tasks;
 	int64_t *seeds;
+	struct pb_calibration_spec *calibration;    /* or NULL */
 	struct pb_limits limits;
 	const char *text;           /* the file as read */
 };

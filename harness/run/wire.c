@@ -3,6 +3,17 @@
 #include <string.h>
 #include "core/base/json.h"
 
+static json_t *wire_calibration(const struct pb_calibration_spec *c)
+{
+	json_t *object = c ? pb_options_json(pb_calibration_options, c) : NULL;
+
+	if (object && json_object_set_new(object, "data", json_string(c->data))) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
 json_t *pb_wire_cell(const struct pb_cell *c)
 {
 	json_t *tasks = json_array();
@@ -10,8 +21,9 @@ json_t *pb_wire_cell(const struct pb_cell *c)
 
 	for (size_t i = 0; i < c->n_tasks; i++)
 		json_array_append_new(tasks, json_pack("{s:s, s:I, s:s*}", "name", c->tasks[i].name, "limit", (json_int_t)c->tasks[i].limit, "protocol", c->tasks[i].protocol));
-	cell = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s*, s:s*, s:o}", "run", c->run, "key", c->key, "label", c->label, "model", c->model->path,
-		"quantizer", c->quantizer, "backend", c->backend, "seed", (json_int_t)c->seed, "tokenizer", c->model->tokenizer, "name", c->model_name, "tasks", tasks);
+	cell = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s*, s:s*, s:s*, s:o*, s:o}", "run", c->run, "key", c->key, "label", c->label, "model", c->model->path,
+		"quantizer", c->quantizer, "backend", c->backend, "seed", (json_int_t)c->seed, "tokenizer", c->model->tokenizer, "name", c->model_name,
+		"cache", c->cache, "calibration", wire_calibration(c->calibration), "tasks", tasks);
 	return cell;
 }
 
@@ -21,6 +33,28 @@ static const char *member(const json_t *object, const char *key, struct pb_arena
 	const char *s = json_string_value(json_object_get(object, key));
 
 	return s ? pb_arena_strdup(arena, s) : NULL;
+}
+
+/* NULL when there is none. */
+static enum pb_status read_calibration(const json_t *object, struct pb_arena *arena, const struct pb_calibration_spec **out, struct pb_error *err)
+{
+	struct pb_calibration_spec *c;
+	const char *format = json_string_value(json_object_get(object, "format"));
+
+	*out = NULL;
+	if (!object)
+		return PB_OK;
+	c = pb_arena_alloc(arena, 1, sizeof(*c));
+	if (!c)
+		return pb_out_of_memory(err, "a cell");
+	c->data = member(object, "data", arena);
+	c->n_samples = json_integer_value(json_object_get(object, "n_samples"));
+	c->seq_len = json_integer_value(json_object_get(object, "seq_len"));
+	c->seed = json_integer_value(json_object_get(object, "seed"));
+	if (!c->data || !format || c->n_samples < 1)
+		return pb_fail(err, PB_FORMAT, "not a cell");
+	*out = c;
+	return pb_options_set(pb_calibration_options, c, "calibration", "format", format, err);
 }
 
 enum pb_status pb_wire_read_cell(const json_t *object, struct pb_arena *arena, struct pb_cell *cell, struct pb_error *err)
@@ -53,10 +87,11 @@ enum pb_status pb_wire_read_cell(const json_t *object, struct pb_arena *arena, s
 		if (!list[i].name)
 			return pb_fail(err, PB_FORMAT, "a task of the cell has no name");
 	}
+	cell->cache = member(object, "cache", arena);
 	if (!key || strlen(key) >= sizeof(cell->key) || !model->path || !cell->run || !cell->label || !cell->quantizer || !cell->backend)
 		return pb_fail(err, PB_FORMAT, "not a cell");
 	strcpy(cell->key, key);
-	return PB_OK;
+	return read_calibration(json_object_get(object, "calibration"), arena, &cell->calibration, err);
 }
 
 static json_t *wire_item(const struct pb_stored_item *it)

@@ -56,6 +56,7 @@ static void full_row(struct pb_rows *rows)
 	r->started_utc = "2026-01-31T12:34:56Z";
 	r->version = "0.1.0";
 	r->machine = "two\nlines";
+	r->calibration = "{\"data\":\"c.txt\",\"n_samples\":128}";
 }
 
 static void failed_row(struct pb_rows *rows)
@@ -144,6 +145,7 @@ static void json_round_trip(void **state)
 	assert_true(r->params == 9007199254740993 && r->seed == -7 && r->weight_bytes == 0 && r->quantize_seconds == 0.0);
 	assert_true(r->peak_rss_bytes == PB_ABSENT && r->higher_is_better);
 	assert_string_equal(r->options, rows.rows[0].options);
+	assert_string_equal(r->calibration, rows.rows[0].calibration);
 	assert_true(isnan(back.rows[1].value) && back.rows[1].n == PB_ABSENT);
 	assert_string_equal(back.rows[1].reason, rows.rows[1].reason);
 	assert_int_equal(pb_rows_json(&back, false, &again, &err), PB_OK);

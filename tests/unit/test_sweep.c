@@ -73,6 +73,30 @@ static void test_lists_multiply_out(void **state)
 	pb_sweep_free(s);
 }
 
+static void test_calibration(void **state)
+{
+	struct pb_sweep *s = NULL;
+	struct pb_error err = {0};
+
+	(void)state;
+	assert_int_equal(parse(&s, "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\n", &err), PB_OK);
+	assert_null(s->calibration);
+	pb_sweep_free(s);
+	assert_int_equal(parse(&s, "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: m.bin}\n", &err), PB_OK);
+	assert_string_equal(s->calibration->data, model);
+	assert_int_equal(s->calibration->n_samples, 128);
+	assert_int_equal(s->calibration->seq_len, 0);
+	assert_int_equal(s->calibration->seed, 0);
+	pb_sweep_free(s);
+	assert_int_equal(parse(&s, "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\n"
+		"calibration: {data: m.bin, n_samples: 3, seq_len: 256, seed: 7, format: text}\n", &err), PB_OK);
+	assert_int_equal(s->calibration->n_samples, 3);
+	assert_int_equal(s->calibration->seq_len, 256);
+	assert_int_equal(s->calibration->seed, 7);
+	assert_int_equal(s->calibration->format, PB_CALIBRATION_TEXT);
+	pb_sweep_free(s);
+}
+
 /* Each text with a mistake, where it is, and a word that the message must have. */
 static void test_mistakes_have_a_place(void **state)
 {
@@ -92,7 +116,13 @@ static void test_mistakes_have_a_place(void **state)
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nseeds: [-1]\n", ":4:9:", "" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nseeds: []\n", ":4:8:", "empty" },
 		{ "models: []\nquantizers: [rtn]\ntasks: [piqa]\n", ":1:1:", "models" },
-		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: x}\n", ":4:14:", "no quantizer" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: x}\n", ":4:21:", "x: not found" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: world_calib}\n", ":4:21:", "paretobench world" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: m.bin\n", ":4:14:", "data: FILE" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {seed: 1}\n", ":4:14:", "data: FILE" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: m.bin, nsamples: 1}\n", ":4:28:", "n_samples" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: m.bin, n_samples: 0}\n", ":4:39:", "range" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: m.bin, format: words}\n", ":4:36:", "documents" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nbackends: [\"blas:cash=1\"]\n", ":4:12:", "cache" },
 	};
 
@@ -111,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lists_multiply_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_calibration, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mistakes_have_a_place, setup, teardown),
 	};
 
