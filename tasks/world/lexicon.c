@@ -8,7 +8,7 @@
 
 const struct pb_words pb_adjectives = WORDS("small", "big", "new", "long", "round", "heavy", "clean", "broken", "pretty", "plain");
 const struct pb_words pb_colours = WORDS("red", "blue", "green", "white", "black", "brown", "grey", "pink", "purple", "yellow");
-const struct pb_words pb_objects = WORDS("lamp", "rope", "bowl", "drum", "book", "knife", "basket", "coin", "candle", "mirror", "ladder", "bottle", "pillow", "kettle",
+const struct pb_words pb_objects = WORDS("lamp", "rope", "bowl", "drum", "book", "spade", "basket", "coin", "candle", "mirror", "ladder", "bottle", "pillow", "kettle",
 	"ring", "spoon", "hammer", "blanket", "needle", "bucket");
 const struct pb_words pb_rooms = WORDS("cellar", "kitchen", "garden", "tower", "barn", "hall", "shed", "cupboard", "drawer", "chest", "loft", "pantry");
 const struct pb_words pb_spots = WORDS("mill", "well", "bridge", "market", "harbour", "forest", "temple", "quarry", "river", "meadow", "gate", "school");

@@ -57,6 +57,7 @@ void pb_fact_put(const struct pb_lexicon *l, const struct pb_fact *fact, uint32_
 /* A passage up to its last words, and what may stand there; the first choice is right. Without context the choices are whole sentences. */
 struct pb_passage {
 	struct pb_text context, choices[4];
+	struct pb_text more;        /* what only texts say behind it */
 	uint32_t n;
 };
 void pb_passage_free(struct pb_passage *p);

@@ -5,6 +5,7 @@
 void pb_passage_free(struct pb_passage *p)
 {
 	pb_text_free(&p->context);
+	pb_text_free(&p->more);
 	for (int i = 0; i < 4; i++)
 		pb_text_free(&p->choices[i]);
 }
@@ -12,6 +13,7 @@ void pb_passage_free(struct pb_passage *p)
 void pb_passage_clear(struct pb_passage *p)
 {
 	pb_text_clear(&p->context);
+	pb_text_clear(&p->more);
 	for (int i = 0; i < 4; i++)
 		pb_text_clear(&p->choices[i]);
 	p->n = 0;
@@ -83,18 +85,31 @@ static void put_in_place(const struct pb_lexicon *l, struct pb_rng *r, bool two,
 
 static void put_copy(const struct pb_lexicon *l, struct pb_rng *r, struct pb_passage *p)
 {
-	const char *words[5];
-	uint32_t who[2], n = 3 + (uint32_t)pb_rng_below(r, 3);
+	const char *words[8];
+	uint32_t who[2], n = 5 + (uint32_t)pb_rng_below(r, 4);
 
 	pb_pick_people(l, r, who, 2);
 	pb_pick_words(&pb_objects, r, words, n);
 	pb_text_printf(&p->context, "%s calls:", person(l, who[0]));
 	for (uint32_t i = 0; i < n; i++)
-		pb_text_printf(&p->context, " %s%s", words[i], i + 1 < n ? "," : ".");
+		pb_text_printf(&p->context, " %s%s", words[i], i + 1 < n ? "" : ".");
 	pb_text_printf(&p->context, " %s calls back:", person(l, who[1]));
 	for (uint32_t i = 0; i + 1 < n; i++)
-		pb_text_printf(&p->context, " %s,", words[i]);
+		pb_text_printf(&p->context, " %s", words[i]);
 	add_choice(p, words[n - 1]);
+}
+
+/* Two to five words, again and again. */
+static void put_pattern(const struct pb_lexicon *l, struct pb_rng *r, struct pb_passage *p)
+{
+	const char *words[5];
+	uint32_t n = 2 + (uint32_t)pb_rng_below(r, 4), said = 3 * n + (uint32_t)pb_rng_below(r, n);
+
+	pb_pick_words(&pb_objects, r, words, n);
+	pb_text_printf(&p->context, "At the %s %s sings:", pb_pick_word(&pb_spots, r), person(l, pb_pick(l, PB_PERSON, r)));
+	for (uint32_t i = 0; i < said; i++)
+		pb_text_printf(&p->context, " %s", words[i % n]);
+	add_choice(p, words[said % n]);
 }
 
 /* Up or down, by ones or twos; the last number is drawn first, so that all come equally often. */
@@ -117,12 +132,14 @@ static void put_count(const struct pb_lexicon *l, struct pb_rng *r, struct pb_pa
 
 void pb_cloze_put(const struct pb_lexicon *l, struct pb_rng *r, uint32_t i, struct pb_passage *p)
 {
-	if (i % 4 == 2)
+	if (i % 5 == 2)
 		put_copy(l, r, p);
-	else if (i % 4 == 3)
+	else if (i % 5 == 3)
 		put_count(l, r, p);
+	else if (i % 5 == 4)
+		put_pattern(l, r, p);
 	else
-		put_in_place(l, r, i % 4 == 1, p);
+		put_in_place(l, r, i % 5 == 1, p);
 }
 
 /* ---- stories with four endings ---- */
@@ -218,28 +235,112 @@ void pb_story_put(const struct pb_lexicon *l, struct pb_rng *r, uint32_t i, stru
 
 /* ---- yes and no ---- */
 
-void pb_yesno_put(const struct pb_lexicon *l, struct pb_rng *r, uint32_t i, struct pb_passage *p)
+#define QUESTIONS 4             /* of a text about one passage */
+
+/* Whether the first of two people had more than the other, or than a number. */
+static void put_numbers(const struct pb_lexicon *l, struct pb_rng *r, bool yes, struct pb_passage *p)
 {
-	const char *objects[2], *spots[2], *colours[2], *adjectives[2];
-	uint32_t who[2], asked = (uint32_t)pb_rng_below(r, 2), said;
-	bool yes = i % 2 == 0;
+	uint32_t who[2], less = 2 + (uint32_t)pb_rng_below(r, 8), more = less + 1 + (uint32_t)pb_rng_below(r, 10 - less), had = yes ? more : less;
+	const char *object = pb_pick_word(&pb_objects, r), *colour = pb_pick_word(&pb_colours, r), *names[2];
+	bool of_number = pb_rng_below(r, 2);
 
 	pb_pick_people(l, r, who, 2);
-	pb_pick_words(&pb_objects, r, objects, 2);
-	pb_pick_words(&pb_spots, r, spots, 2);
-	pb_pick_words(&pb_colours, r, colours, 2);
-	pb_pick_words(&pb_adjectives, r, adjectives, 2);
-	said = yes ? asked : 1 - asked;
-	for (uint32_t k = 0; k < 2; k++) {
-		if (i / 2 % 2)
-			pb_text_printf(&p->context, "The %s %s of %s is %s. ", adjectives[k], objects[k], person(l, who[k]), colours[k]);
+	for (uint32_t k = 0; k < 2; k++)
+		names[k] = person(l, who[k]);
+	pb_text_printf(&p->context, "%s had %s %s %ss and %s had %s. ", names[0], pb_numbers.words[had - 1], colour, object, names[1], pb_numbers.words[(yes ? less : more) - 1]);
+	for (uint32_t k = 0; k < QUESTIONS; k++) {
+		struct pb_text *out = k ? &p->more : &p->context;
+		/* Yes for numbers from one to one less than had; no for had to eleven. */
+		bool also = k ? pb_rng_below(r, 2) : yes;
+		uint32_t number = also ? 1 + (uint32_t)pb_rng_below(r, had - 1) : had + (uint32_t)pb_rng_below(r, 12 - had);
+
+		if (k ? k == 1 && of_number : !of_number)
+			pb_text_printf(out, "Question: Had %s more %s %ss than %s? Answer:", names[0], colour, object, names[1]);
 		else
-			pb_text_printf(&p->context, "%s carries the %s %s to the %s. ", person(l, who[k]), colours[k], objects[k], spots[k]);
+			pb_text_printf(out, "Question: Had %s more %s %ss than %s? Answer:", names[0], colour, object, pb_numbers.words[number - 1]);
+		if (k)
+			pb_text_printf(out, " %s.%s", (k == 1 && of_number ? yes : also) ? "yes" : "no", k + 1 < QUESTIONS ? " " : "");
 	}
-	if (i / 2 % 2)
-		pb_text_printf(&p->context, "Question: Is the %s %s of %s %s? Answer:", adjectives[asked], objects[asked], person(l, who[asked]), colours[said]);
+}
+
+/* One thing and three words on it, each beside one that does not hold. */
+static void ask_of_one(const char *object, const char *name, const char *const *adjectives, const char *const *colours, const char *const *spots, struct pb_rng *r,
+	bool yes, struct pb_text *out)
+{
+	uint32_t about = (uint32_t)pb_rng_below(r, 3);
+
+	pb_text_printf(out, "Question: Is the %s of %s %s%s? Answer:", object, name, about == 2 ? "at the " : "", (about == 0 ? adjectives : about == 1 ? colours : spots)[!yes]);
+}
+
+static void put_one(const struct pb_lexicon *l, struct pb_rng *r, bool yes, struct pb_passage *p)
+{
+	const char *adjectives[2], *colours[2], *spots[2], *object = pb_pick_word(&pb_objects, r), *name = person(l, pb_pick(l, PB_PERSON, r));
+
+	pb_pick_words(&pb_adjectives, r, adjectives, 2);
+	pb_pick_words(&pb_colours, r, colours, 2);
+	pb_pick_words(&pb_spots, r, spots, 2);
+	pb_text_printf(&p->context, "The %s %s %s of %s is at the %s. ", adjectives[0], colours[0], object, name, spots[0]);
+	ask_of_one(object, name, adjectives, colours, spots, r, yes, &p->context);
+	for (uint32_t k = 1; k < QUESTIONS; k++) {
+		bool also = pb_rng_below(r, 2);
+
+		ask_of_one(object, name, adjectives, colours, spots, r, also, &p->more);
+		pb_text_printf(&p->more, " %s.%s", also ? "yes" : "no", k + 1 < QUESTIONS ? " " : "");
+	}
+}
+
+/* What two people have or do; a wrong question takes the word from the other. */
+struct two_claims {
+	bool of_things;
+	const char *names[2], *objects[2], *spots[2], *colours[2], *adjectives[2];
+};
+
+static void ask_of_two(const struct two_claims *c, struct pb_rng *r, bool yes, struct pb_text *out)
+{
+	uint32_t asked = (uint32_t)pb_rng_below(r, 2), said = yes ? asked : 1 - asked;
+
+	if (c->of_things)
+		pb_text_printf(out, "Question: Is the %s %s of %s %s? Answer:", c->adjectives[asked], c->objects[asked], c->names[asked], c->colours[said]);
 	else
-		pb_text_printf(&p->context, "Question: Does %s carry the %s %s to the %s? Answer:", person(l, who[asked]), colours[said], objects[said], spots[said]);
+		pb_text_printf(out, "Question: Does %s carry the %s %s to the %s? Answer:", c->names[asked], c->colours[said], c->objects[said], c->spots[said]);
+}
+
+static void put_two(const struct pb_lexicon *l, struct pb_rng *r, bool of_things, bool yes, struct pb_passage *p)
+{
+	struct two_claims c = { .of_things = of_things };
+	uint32_t who[2];
+
+	pb_pick_people(l, r, who, 2);
+	pb_pick_words(&pb_objects, r, c.objects, 2);
+	pb_pick_words(&pb_spots, r, c.spots, 2);
+	pb_pick_words(&pb_colours, r, c.colours, 2);
+	pb_pick_words(&pb_adjectives, r, c.adjectives, 2);
+	for (uint32_t k = 0; k < 2; k++) {
+		c.names[k] = person(l, who[k]);
+		if (of_things)
+			pb_text_printf(&p->context, "The %s %s of %s is %s. ", c.adjectives[k], c.objects[k], c.names[k], c.colours[k]);
+		else
+			pb_text_printf(&p->context, "%s carries the %s %s to the %s. ", c.names[k], c.colours[k], c.objects[k], c.spots[k]);
+	}
+	ask_of_two(&c, r, yes, &p->context);
+	for (uint32_t k = 1; k < QUESTIONS; k++) {
+		bool also = pb_rng_below(r, 2);
+
+		ask_of_two(&c, r, also, &p->more);
+		pb_text_printf(&p->more, " %s.%s", also ? "yes" : "no", k + 1 < QUESTIONS ? " " : "");
+	}
+}
+
+void pb_yesno_put(const struct pb_lexicon *l, struct pb_rng *r, uint32_t i, struct pb_passage *p)
+{
+	bool yes = i % 2 == 0;
+
+	if (i / 2 % 2 == 0)
+		put_numbers(l, r, yes, p);
+	else if (i / 4 % 2 == 0)
+		put_one(l, r, yes, p);
+	else
+		put_two(l, r, i / 8 % 2, yes, p);
 	add_choice(p, yes ? "yes" : "no");
 	add_choice(p, yes ? "no" : "yes");
 }

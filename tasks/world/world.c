@@ -14,7 +14,7 @@
 const struct pb_world_size pb_world_sizes[] = {
 	{ "small", 240, 24, 24, 12000, 1000, 1000, 512 },
 	{ "medium", 400, 36, 40, 60000, 1500, 1500, 1024 },
-	{ "large", 1200, 60, 60, 240000, 2000, 2000, 2048 },
+	{ "large", 800, 48, 48, 240000, 1500, 1500, 1024 },
 };
 const size_t pb_n_world_sizes = sizeof(pb_world_sizes) / sizeof(*pb_world_sizes);
 
@@ -181,6 +181,8 @@ static void put_whole(const struct pb_passage *p, struct pb_text *out)
 	pb_text_string(out, pb_text_c(&p->choices[0]));
 	if (p->context.length)
 		pb_text_char(out, '.');
+	if (p->more.length)
+		pb_text_printf(out, " %s", pb_text_c(&p->more));
 }
 
 static void put_passage(struct maker *m, void (*put)(const struct pb_lexicon *, struct pb_rng *, uint32_t, struct pb_passage *), uint32_t i)
@@ -191,7 +193,7 @@ static void put_passage(struct maker *m, void (*put)(const struct pb_lexicon *, 
 }
 
 /* Kinds of documents in turn: facts, agreement, cloze, story, yes and no. */
-static const char plan[] = "afcfsfycasffycsfafycfffsf";
+static const char plan[] = "fcfscfycsfafcfsyfcfcysfcfsya";
 
 static void put_document(struct maker *m, enum file file, uint32_t i)
 {

@@ -106,7 +106,7 @@ static void deterministic(void **state)
 		assert_true(other.files[i].text.length != world.files[i].text.length || memcmp(other.files[i].text.data, world.files[i].text.data, world.files[i].text.length) != 0);
 	}
 	pb_hash_of_bytes(pb_text_c(file("world.json")), file("world.json")->length, hash);
-	assert_string_equal(hash, "a14e4e2990ebb2bdeb70d236d3eeb8c262e08f9363dc1f11993ce0a1e63000ba");
+	assert_string_equal(hash, "82d52fe431ed737779e33c7a0268a8390bc9119802914e482ee102c4b1d2ff67");
 	pb_world_free(&again);
 	pb_world_free(&other);
 }
@@ -269,10 +269,10 @@ static size_t number_of(const char *word, size_t n)
 	return 0;
 }
 
-/* Sums, hands and answers, worked out anew from the words. */
+/* Sums and hands, worked out anew from the words. */
 static void stories_are_right(void **state)
 {
-	json_t *stories = items_of("story.jsonl"), *questions = items_of("yesno.jsonl");
+	json_t *stories = items_of("story.jsonl");
 	size_t sums = 0, hands = 0;
 
 	(void)state;
@@ -306,25 +306,119 @@ static void stories_are_right(void **state)
 	}
 	assert_int_equal(sums, 250);
 	assert_int_equal(hands, 250);
-	/* The question's sentence, turned round, is in the passage, or it is not. */
+	json_decref(stories);
+}
+
+static size_t had(const char *context, const char *name)
+{
+	char said[96];
+	const char *at;
+
+	snprintf(said, sizeof(said), "%s had ", name);
+	at = strstr(context, said);
+	assert_non_null(at);
+	return number_of(at + strlen(said), strcspn(at + strlen(said), " ."));
+}
+
+/* A question's sentence, turned round, is in the passage, or it is not; of numbers, one is larger. */
+static bool is_true(const char *context, const char *q, size_t *of_numbers, size_t *of_one)
+{
+	const char *end = strchr(q, '?'), *cut = end, *of;
+	char said[256], asked[64], other[64];
+
+	if (sscanf(q, "Had %63s more %*s %*s than %63[^?]", asked, other) == 2) {
+		++*of_numbers;
+		return had(context, asked) > (other[0] >= 'a' ? number_of(other, strlen(other)) : had(context, other));
+	}
+	if (strncmp(q, "Does ", 5) == 0) {
+		cut = strstr(q, " carry ");
+		snprintf(said, sizeof(said), "%.*s carries %.*s.", (int)(cut - q - 5), q + 5, (int)(end - cut - 7), cut + 7);
+		return strstr(context, said) != NULL;
+	}
+	while (cut[-1] != ' ')
+		cut--;
+	if (strstr(context, " is at the ")) {
+		++*of_one;
+		of = strstr(q, " of ");
+		assert_non_null(strstr(context, " of "));
+		assert_int_equal(strncmp(strstr(context, " of "), of, strcspn(of + 4, " ") + 5), 0);
+		snprintf(said, sizeof(said), "%.*s", (int)(end - cut), cut);
+		of = strstr(context, said);
+		return of && of < strchr(context, '.');
+	}
+	snprintf(said, sizeof(said), "The%.*s is %.*s.", (int)(cut - 1 - q - 6), q + 6, (int)(end - cut), cut);
+	return strstr(context, said) != NULL;
+}
+
+static void answers_are_right(void **state)
+{
+	json_t *questions = items_of("yesno.jsonl");
+	size_t of_numbers = 0, of_one = 0;
+
+	(void)state;
 	for (size_t i = 0; i < json_array_size(questions); i++) {
 		const json_t *item = json_array_get(questions, i);
-		const char *context = json_string_value(json_object_get(item, "context")), *q = strstr(context, "Question: ") + 10, *end = strchr(q, '?'), *cut;
+		const char *context = json_string_value(json_object_get(item, "context"));
 		const char *right = json_string_value(json_array_get(json_object_get(item, "choices"), (size_t)json_integer_value(json_object_get(item, "gold"))));
-		char said[256];
 
-		if (strncmp(q, "Does ", 5) == 0) {
-			cut = strstr(q, " carry ");
-			snprintf(said, sizeof(said), "%.*s carries %.*s.", (int)(cut - q - 5), q + 5, (int)(end - cut - 7), cut + 7);
-		} else {
-			for (cut = end; cut[-1] != ' ';)
-				cut--;
-			snprintf(said, sizeof(said), "The%.*s is %.*s.", (int)(cut - 1 - q - 6), q + 6, (int)(end - cut), cut);
-		}
-		assert_int_equal(strstr(context, said) != NULL, strcmp(right, "yes") == 0);
+		assert_int_equal(is_true(context, strstr(context, "Question: ") + 10, &of_numbers, &of_one), strcmp(right, "yes") == 0);
 	}
-	json_decref(stories);
+	assert_int_equal(of_numbers, 500);
+	assert_int_equal(of_one, 250);
 	json_decref(questions);
+}
+
+/* The words of a list behind a colon. */
+static size_t words_behind(const char *at, const char **words, size_t *lengths)
+{
+	size_t n = 0;
+
+	for (at += strspn(at, ": "); *at && *at != '.'; at += strspn(at, " ")) {
+		words[n] = at;
+		lengths[n] = strcspn(at, " .");
+		at += lengths[n++];
+	}
+	return n;
+}
+
+static bool same_word(const char *a, size_t n, const char *b, size_t m)
+{
+	return n == m && strncmp(a, b, n) == 0;
+}
+
+/* Lists that are said again, and words that come round: the last word follows from the ones before. */
+static void patterns_are_right(void **state)
+{
+	json_t *items = items_of("cloze.jsonl");
+	size_t copies = 0, rounds = 0;
+
+	(void)state;
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		const char *context = json_string_value(json_object_get(json_array_get(items, i), "context")), *words[32], *again[32];
+		const char *target = json_string_value(json_object_get(json_array_get(items, i), "target"));
+		size_t lengths[32], lengths_again[32], n, m, period = 1;
+
+		if (strstr(context, " calls back:")) {
+			n = words_behind(strstr(context, " calls:") + 6, words, lengths);
+			m = words_behind(strstr(context, " calls back:") + 11, again, lengths_again);
+			assert_int_equal(m, n - 1);
+			for (size_t k = 0; k < m; k++)
+				assert_true(same_word(words[k], lengths[k], again[k], lengths_again[k]));
+			assert_true(same_word(words[m], lengths[m], target, strlen(target)));
+			copies++;
+		} else if (strstr(context, " sings:")) {
+			n = words_behind(strstr(context, " sings:") + 6, words, lengths);
+			while (!same_word(words[0], lengths[0], words[period], lengths[period]))
+				period++;
+			for (size_t k = period; k < n; k++)
+				assert_true(same_word(words[k], lengths[k], words[k - period], lengths[k - period]));
+			assert_true(same_word(words[n - period], lengths[n - period], target, strlen(target)));
+			rounds++;
+		}
+	}
+	assert_int_equal(copies, 200);
+	assert_int_equal(rounds, 200);
+	json_decref(items);
 }
 
 static void agreement_is_right(void **state)
@@ -719,6 +813,8 @@ int main(void)
 		cmocka_unit_test(no_overlap),
 		cmocka_unit_test(facts_are_taught),
 		cmocka_unit_test(stories_are_right),
+		cmocka_unit_test(answers_are_right),
+		cmocka_unit_test(patterns_are_right),
 		cmocka_unit_test(agreement_is_right),
 		cmocka_unit_test(cheats_near_chance),
 		cmocka_unit_test(tokenizer_works),
