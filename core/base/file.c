@@ -1,5 +1,6 @@
 #include "core/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -151,6 +152,9 @@ static bool fails_now(void)
 	return true;
 }
 
+#define TEMPORARY_PREFIX ".paretobench-"
+#define TEMPORARY_SUFFIX ".tmp"
+
 static void free_writer(struct pb_writer *w)
 {
 	pb_free(w->path);
@@ -167,7 +171,7 @@ static int open_temporary(struct pb_writer *w)
 	int fd = -1, code = ENOMEM;
 	for (int tries = 0; folder != NULL && tries < 1000; tries++) {
 		char name[64];
-		snprintf(name, sizeof name, ".paretobench-%ld-%u.tmp", (long)getpid(), atomic_fetch_add(&serial, 1));
+		snprintf(name, sizeof name, TEMPORARY_PREFIX "%ld-%u" TEMPORARY_SUFFIX, (long)getpid(), atomic_fetch_add(&serial, 1));
 		w->temporary = pb_path_join(folder, name);
 		if (w->temporary == NULL)
 			break;
@@ -313,6 +317,16 @@ enum pb_status pb_file_write(const char *path, const void *p, size_t n, struct p
 		return status;
 	}
 	return pb_writer_commit(w, err);
+}
+
+void pb_folder_drop_temporaries(const char *path)
+{
+	DIR *folder = opendir(path);
+	for (struct dirent *e; folder != NULL && (e = readdir(folder)) != NULL;)
+		if (strncmp(e->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0 && pb_path_has_suffix(e->d_name, TEMPORARY_SUFFIX))
+			unlinkat(dirfd(folder), e->d_name, 0);
+	if (folder != NULL)
+		closedir(folder);
 }
 
 bool pb_file_exists(const char *path)

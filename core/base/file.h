@@ -29,6 +29,8 @@ enum pb_status pb_writer_write(struct pb_writer *w, const void *p, size_t n, str
 enum pb_status pb_writer_commit(struct pb_writer *w, struct pb_error *err) PB_MUST_CHECK; /* frees w, also on failure */
 void pb_writer_abort(struct pb_writer *w);           /* frees w; NULL is fine */
 enum pb_status pb_file_write(const char *path, const void *p, size_t n, struct pb_error *err) PB_MUST_CHECK;
+/* Removes the temporary files of writers that were killed. Only where nobody is writing; a folder that is not there is fine. */
+void pb_folder_drop_temporaries(const char *path);
 
 bool pb_file_exists(const char *path);               /* anything by that name */
 bool pb_folder_exists(const char *path);

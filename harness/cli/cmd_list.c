@@ -116,12 +116,32 @@ const struct pb_command pb_cmd_list = {
 	.run = list_run,
 };
 
+/* Of the quantizer as its options are without any given. */
+static enum pb_status tell_needs(const struct pb_quantizer *q, struct pb_text *t, struct pb_error *err)
+{
+	struct pb_quantizer_use use = {0};
+	enum pb_status st = pb_quantizer_use_parse(&use, q->name, err);
+	unsigned needs = st ? PB_NEEDS_NOTHING : pb_quantizer_needs(q, use.options);
+
+	pb_quantizer_use_free(&use);
+	if (needs == PB_NEEDS_NOTHING)
+		return st;
+	pb_text_printf(t, "\nneeds calibration data (--calibration): %s%s%s%s\n", needs & PB_NEEDS_ACTIVATIONS ? "moments of the inputs" : "",
+		needs & PB_NEEDS_SEQUENTIAL ? ", each layer behind quantized ones" : "", needs & PB_NEEDS_ACTIVATIONS && needs & PB_NEEDS_GRADIENTS ? "; " : "",
+		needs & PB_NEEDS_GRADIENTS ? "squared gradients of the weights" : "");
+	return PB_OK;
+}
+
 static enum pb_status help_quantizer(const struct pb_quantizer *q, const char *option, struct pb_text *t, struct pb_error *err)
 {
 	size_t before;
 
 	if (!option) {
+		enum pb_status st;
+
 		pb_text_printf(t, "%s: %s (quantizer, %s)\n\n%s\n", q->name, q->title, q->source, q->help);
+		if ((st = tell_needs(q, t, err)))
+			return st;
 		if (!q->options || !q->options[0].name)
 			return PB_OK;
 		pb_text_string(t, "\noptions, as NAME:opt=value,opt=value\n");

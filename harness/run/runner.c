@@ -453,6 +453,9 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	}
 	signal(SIGPIPE, SIG_IGN);
 	pb_interrupts_begin(&signals);
+	/* The record is locked: no other run's worker is writing there. */
+	if (!st)
+		pb_folder_drop_temporaries(r.cache);
 	if (!st)
 		st = write_facts(&r, err);
 	if (!st)

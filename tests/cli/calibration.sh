@@ -22,9 +22,12 @@ ls one/calibration | sed 's/^[0-9a-f]*\.//'
 for f in one/calibration/*; do cmp "$f" "two/calibration/${f##*/}"; done
 grep -o '"calibration":.*}' one.jsonl | sed -E 's/"hash":"[0-9a-f]{64}"/HASH/' | sort | uniq -c | sed 's/^ *//'
 (paretobench run s.yaml -o killed --plugin "$P" --jobs 1 --quiet & pid=$!; n=0; while [ ! -e killed/calibration ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done; kill -9 $pid; wait $pid) 2>/dev/null
+mkdir -p killed/calibration; touch killed/calibration/.paretobench-1-1.tmp
 paretobench run s.yaml -o killed --plugin "$P" --quiet; echo "exit $?"
+ls -A killed/calibration | grep -c tmp
 paretobench rows killed -f jsonl > killed.jsonl; numbers killed.jsonl > c
 cmp a c && echo "kill -9 does not matter"
+paretobench help watcher --plugin "$P" | grep needs
 # Other text, another cell; the same from `eval`, and from ready tensors with its own key.
 cp one/calibration/*.inputs.safetensors inputs.safetensors
 ev() { paretobench eval --quiet data/tiny.bin --plugin "$P" "$@" -t tinystories --format jsonl; }

@@ -397,6 +397,21 @@ static void home_beside_the_build_tree(void **state)
 	assert_int_equal(home_in_child(NULL, root), 0);
 }
 
+static void drops_temporaries(void **state)
+{
+	(void)state;
+	struct pb_writer *w = NULL;
+	assert_int_equal(pb_writer_open(&w, scratch_path("unfinished"), NULL), PB_OK);
+	assert_int_equal(pb_file_write(scratch_path("kept.tmp"), "x", 1, NULL), PB_OK);
+	assert_int_equal(pb_file_write(scratch_path(".paretobench-kept"), "x", 1, NULL), PB_OK);
+	unsigned before = scratch_count();
+	pb_folder_drop_temporaries(scratch_folder());
+	assert_int_equal(scratch_count(), before - 1);
+	pb_writer_abort(w);
+	pb_folder_drop_temporaries(scratch_path("nowhere"));
+	scratch_remove();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +424,7 @@ int main(void)
 		cmocka_unit_test(writes_atomically),
 		cmocka_unit_test(abort_leaves_the_old_file),
 		cmocka_unit_test(two_writers_of_one_file),
+		cmocka_unit_test(drops_temporaries),
 		cmocka_unit_test(writes_through_links_and_devices),
 		cmocka_unit_test(write_refuses),
 		cmocka_unit_test(folders),
