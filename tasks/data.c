@@ -376,7 +376,11 @@ static enum pb_status missing(const struct pb_task *task, const char *subtask, c
 		pb_text_string(&t, ": no data folder is given");
 	for (size_t i = 0; i < path->n; i++)
 		pb_text_printf(&t, "%s%s", i ? ", " : "", path->folders[i]);
-	pb_text_string(&t, "\nname the folder with --data DIR or in PB_DATA");
+	/* A source that is a command of this program makes the files. */
+	if (task->source && strncmp(task->source, "paretobench ", 12) == 0)
+		pb_text_printf(&t, "\nmake it with '%s -o DIR' and name DIR with --data or in PB_DATA", task->source);
+	else
+		pb_text_string(&t, "\nname the folder with --data DIR or in PB_DATA");
 	st = t.failed ? pb_out_of_memory(err, "a message") : pb_fail(err, PB_MISSING, "%s", t.data);
 	pb_text_free(&t);
 	pb_text_free(&name);

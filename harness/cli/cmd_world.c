@@ -12,7 +12,7 @@ struct world_state {
 static const struct pb_flag flags[] = {
 	{ "output", 'o', "DIR", "where the folder world/ is made" },
 	{ "seed", 0, "N", "another seed is another world (default: 0)" },
-	{ "size", 0, "SIZE", "small, medium or large (default: medium)" },
+	{ "size", 0, "SIZE", "small, medium or large (default: large, that of the micro models)" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -72,7 +72,7 @@ static enum pb_status world_run(void *state, struct pb_cli *cli, int *code, stru
 	(void)code;
 	if (!s->folder)
 		return pb_fail(err, PB_USAGE, "world: name a folder with -o DIR");
-	st = pb_world_make(&world, s->seed, pb_world_size_find(s->size ? s->size : "medium"), err);
+	st = pb_world_make(&world, s->seed, pb_world_size_find(s->size ? s->size : "large"), err);
 	if (!st)
 		st = pb_world_write(&world, s->folder, err);
 	if (!st && !cli->quiet) {

@@ -10,7 +10,7 @@
 #include "core/model/tokenizer_train.h"
 #include "tasks/world/lexicon.h"
 
-/* small: for tests and a first look. medium: for models from 30,000 to a few million weights. */
+/* small: for tests and a first look. large: what the micro models are trained on. */
 const struct pb_world_size pb_world_sizes[] = {
 	{ "small", 240, 24, 24, 12000, 1000, 1000, 512 },
 	{ "medium", 400, 36, 40, 60000, 1500, 1500, 1024 },
