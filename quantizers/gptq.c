@@ -13,7 +13,9 @@
  * act_order  none; all: by falling H_ii, equals by column, which with groups needs static ones, as no order is stored;
  *          group: groups by their largest H_ii, and so inside of each (GPTQModel's act_group_aware).
  *
- * Columns whose input was always 0 (dead) have their weights set to 0.
+ * Columns whose input was always 0 (dead) have their weights set to 0. With `sequential` H is of the model whose earlier
+ * layers are quantized already, as in the paper; all matrices of a layer have their H from the same pass (the reference's
+ * true-sequential makes four).
  *
  * Source: arXiv 2210.17323; IST-DASLab/gptq 2d65066 (gptq.py). Deviations: the factor is made in double; dead columns get
  * the mean of the other diagonals, where the reference puts 1 and so makes the damping depend on the inputs' unit; those of
@@ -39,7 +41,7 @@ struct gptq_options {
 	int groups, act_order;
 	double percdamp;
 	int64_t block_size;
-	bool true_sequential;
+	bool sequential;
 };
 
 static const struct pb_option gptq_options[] = {
@@ -49,7 +51,7 @@ static const struct pb_option gptq_options[] = {
 	PB_OPT_CHOICE(struct gptq_options, act_order, order_names, "none", "order of the columns: as they are, by falling second moment, or so by groups and inside of them"),
 	PB_OPT_REAL(struct gptq_options, percdamp, 0, 100, 0.01, "damping, as a share of the mean second moment of an input"),
 	PB_OPT_INT(struct gptq_options, block_size, 1, 1024, 128, "columns between two updates of all later ones"),
-	PB_OPT_BOOL(struct gptq_options, true_sequential, 0, "second moments from a model whose earlier matrices are quantized already"),
+	PB_OPT_BOOL(struct gptq_options, sequential, 1, "second moments of a model whose earlier layers are quantized already; no: of the model as it is"),
 	PB_OPT_END
 };
 
@@ -362,7 +364,7 @@ static void gptq_free(struct gptq *g)
 static unsigned gptq_needs(const void *options)
 {
 	const struct gptq_options *o = options;
-	return PB_NEEDS_ACTIVATIONS | (o->true_sequential ? PB_NEEDS_SEQUENTIAL : PB_NEEDS_NOTHING);
+	return PB_NEEDS_ACTIVATIONS | (o->sequential ? PB_NEEDS_SEQUENTIAL : PB_NEEDS_NOTHING);
 }
 
 static double gptq_wbits(const void *options, enum pb_dtype source_dtype)

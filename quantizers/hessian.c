@@ -20,6 +20,7 @@ enum pb_status pb_hessian_check(const float *h, uint32_t n, struct pb_error *err
 	uint64_t bad = pb_count_not_finite(h, (uint64_t)n * n);
 	uint32_t negative = 0, dead = 0;
 
+	call_once(&one_thread, set_one_thread);
 	if (bad)
 		return pb_fail(err, PB_NUMERIC, "second moments: %" PRIu64 " of %" PRIu64 " are not finite", bad, (uint64_t)n * n);
 	for (size_t i = 0; i < n; i++) {
@@ -55,7 +56,6 @@ enum pb_status pb_hessian_factor(const float *h, uint32_t n, const uint32_t *ord
 
 	if (!l)
 		return pb_out_of_memory(err, "Cholesky factor");
-	call_once(&one_thread, set_one_thread);
 	for (size_t p = 0; p < n; p++) {
 		const float *from = h + (order ? order[p] : p) * n;
 		double *to = l + (n - 1 - p) * n + (n - 1);

@@ -1,14 +1,14 @@
 /* What second moments of the inputs say about errors in the weights. H = mean of x x^T, (n, n), n = input features; an error
  * D = W - W^ (rows, n) changes the outputs by tr(D H D^T) in the mean square, summed over the rows. (The Hessian of that
- * error is 2 H; the factor changes nothing here.) OpenBLAS, one thread; thread-safe. */
+ * error is 2 H; the factor changes nothing here.) Thread-safe. */
 #ifndef PB_QUANTIZERS_HESSIAN_H
 #define PB_QUANTIZERS_HESSIAN_H
 
 #include <stdint.h>
 #include "core/base/status.h"
 
-/* A column is dead when its input was never other than 0: H_ii = 0. PB_NUMERIC when numbers are not finite, a diagonal is
- * negative, or all columns are dead. */
+/* To begin with: sets OpenBLAS to one thread. A column is dead when its input was never other than 0: H_ii = 0. PB_NUMERIC when
+ * numbers are not finite, a diagonal is negative, or all columns are dead. */
 enum pb_status pb_hessian_check(const float *h, uint32_t n, struct pb_error *err) PB_MUST_CHECK;
 
 /* The factor by which columns that are still to come make up for the error of one: with order[p] the column at place p (order

@@ -1,6 +1,7 @@
 /* The quantizers that are built in, sorted by name: one line a plugin. */
 #include "quantizers/quantizer.h"
 
+extern const struct pb_quantizer pb_quantizer_awq;
 extern const struct pb_quantizer pb_quantizer_binary;
 extern const struct pb_quantizer pb_quantizer_gptq;
 extern const struct pb_quantizer pb_quantizer_identity;
@@ -9,6 +10,7 @@ extern const struct pb_quantizer pb_quantizer_rtn;
 extern const struct pb_quantizer pb_quantizer_ternary;
 
 const struct pb_quantizer *const pb_quantizers[] = {
+	&pb_quantizer_awq,
 	&pb_quantizer_binary,
 	&pb_quantizer_gptq,
 	&pb_quantizer_identity,

@@ -11,6 +11,11 @@ const char *const pb_uniform_dtypes[] = { "f16", "bf16", "f32", NULL };
 static const enum pb_dtype dtypes[] = { PB_F16, PB_BF16, PB_F32 };
 static const float smallest[] = { 0x1p-24f, 0x1p-133f, 0x1p-149f }; /* positive numbers of each dtype */
 
+enum pb_dtype pb_uniform_dtype(const struct pb_uniform *u)
+{
+	return dtypes[u->scale_dtype];
+}
+
 static bool has_offset(const struct pb_uniform *u)
 {
 	return u->mode == PB_ASYMMETRIC && u->zero == PB_ZERO_FLOAT;
@@ -19,8 +24,8 @@ static bool has_offset(const struct pb_uniform *u)
 static float rounded(const struct pb_uniform *u, float x)
 {
 	float y = x;
-	pb_float_write(dtypes[u->scale_dtype], &x, 1, &y);
-	return pb_float_at(dtypes[u->scale_dtype], &y, 0);
+	pb_float_write(pb_uniform_dtype(u), &x, 1, &y);
+	return pb_float_at(pb_uniform_dtype(u), &y, 0);
 }
 
 static float scale_of(const struct pb_uniform *u, double lo, double hi)
@@ -118,7 +123,7 @@ struct pb_grid pb_uniform_fit(const struct pb_uniform *u, const float *x, uint64
 
 enum pb_status pb_uniform_plan(const struct pb_uniform *u, uint32_t rows, uint32_t cols, uint64_t *bytes, struct pb_error *err)
 {
-	uint64_t blocks = pb_group_count(rows, cols, u->group_size), number = pb_dtype_bytes(dtypes[u->scale_dtype]);
+	uint64_t blocks = pb_group_count(rows, cols, u->group_size), number = pb_dtype_bytes(pb_uniform_dtype(u));
 	enum pb_width width;
 	if (u->bits == 7)
 		return pb_fail(err, PB_USAGE, "bits: 7 would be stored in 8 bits\ntake 6 or 8");
@@ -134,7 +139,7 @@ enum pb_status pb_uniform_store(const struct pb_uniform *u, const struct pb_grid
 {
 	uint64_t blocks = pb_encoded_blocks(m);
 	enum pb_width width;
-	enum pb_dtype dtype = dtypes[u->scale_dtype];
+	enum pb_dtype dtype = pb_uniform_dtype(u);
 	/* "signed:4" has the zero point 2^(bits-1) in its levels, where it costs nothing */
 	char signed_levels[] = { 's', 'i', 'g', 'n', 'e', 'd', ':', (char)('0' + u->bits), 0 };
 	float *scales = pb_alloc(blocks, sizeof *scales), *offsets = pb_alloc(blocks, sizeof *offsets);

@@ -48,6 +48,8 @@ extern const char *const pb_uniform_modes[], *const pb_uniform_zeros[], *const p
 	PB_OPT_BOOL(struct pb_uniform, search, 0, "choose each block's range by its squared error"), \
 	PB_OPT_INT(struct pb_uniform, search_steps, 1, 1000, 80, "shrink factors that the search tries")
 
+enum pb_dtype pb_uniform_dtype(const struct pb_uniform *u);   /* of scales and offsets */
+
 /* A block's grid as it will be stored: value = (code - zero) scale + offset, one of zero and offset being 0. */
 struct pb_grid {
 	float scale, offset;

@@ -5,126 +5,12 @@
 #undef pb_quantizer_gptq
 
 #include <stdio.h>
-#include <zlib.h>
 #include "core/base/pool.h"
-#include "tests/unit/quantized.h"
+#include "tests/unit/layer.h"
 
 extern const struct pb_quantizer pb_quantizer_gptq, pb_quantizer_rtn;
 
-struct layer {
-	uint32_t rows, cols;
-	float *w, *h;
-};
-
-static void *get_memory(size_t n, size_t size)
-{
-	void *p = calloc(n ? n : 1, size);
-	assert_non_null(p);
-	return p;
-}
-
-static struct layer empty_layer(uint32_t rows, uint32_t cols)
-{
-	struct layer l = { rows, cols, get_memory((size_t)rows * cols, sizeof(float)), get_memory((size_t)cols * cols, sizeof(float)) };
-	return l;
-}
-
-static void free_layer(struct layer *l)
-{
-	free(l->w);
-	free(l->h);
-}
-
-/* Normal weights; inputs that share `factors` causes, one token a multiple of cols. */
-static struct layer random_layer(uint64_t seed, uint32_t rows, uint32_t cols, uint32_t tokens)
-{
-	struct layer l = empty_layer(rows, cols);
-	struct pb_rng r = pb_rng_make(seed, 7);
-	double *h = get_memory((size_t)cols * cols, sizeof *h), *x = get_memory(cols, sizeof *x);
-	normal_matrix(seed, l.w, (size_t)rows * cols);
-	for (uint32_t t = 0; t < tokens; t++) {
-		double shared = pb_rng_normal(&r);
-		for (uint32_t c = 0; c < cols; c++)
-			x[c] = (1 + c % 5) * pb_rng_normal(&r) + shared + (c ? x[c - 1] / 2 : 0);
-		for (uint32_t a = 0; a < cols; a++)
-			for (uint32_t b = 0; b < cols; b++)
-				h[(size_t)a * cols + b] += x[a] * x[b] / tokens;
-	}
-	for (size_t i = 0; i < (size_t)cols * cols; i++)
-		l.h[i] = (float)h[i];
-	free(h);
-	free(x);
-	return l;
-}
-
-static enum pb_status try_layer(const struct pb_quantizer *q, const char *options, const struct layer *l, struct pb_encoded **out, struct pb_error *err)
-{
-	char text[256];
-	struct pb_quantizer_use use;
-	struct pb_quantize_job job = { .name = "m", .n_layers = 1, .rows = l->rows, .cols = l->cols, .weights = l->w, .second_moment = l->h,
-		.mean_abs = l->h };
-	snprintf(text, sizeof text, "%s:%s", q->name, options);
-	if (pb_quantizer_use_parse(&use, text, err))
-		fail_msg("%s", err->text);
-	enum pb_status status = pb_quantizer_run(&use, &job, out, err);
-	pb_quantizer_use_free(&use);
-	return status;
-}
-
-static struct pb_encoded *run_layer(const struct pb_quantizer *q, const char *options, const struct layer *l)
-{
-	struct pb_encoded *m = NULL;
-	struct pb_error err = { .text = "" };
-	if (try_layer(q, options, l, &m, &err))
-		fail_msg("%s:%s: %s", q->name, options, err.text);
-	return m;
-}
-
-/* tr((W - W^) H (W - W^)^T) */
-static double loss_of(const struct layer *l, const float *decoded)
-{
-	double loss = 0;
-	for (uint32_t r = 0; r < l->rows; r++)
-		for (uint32_t a = 0; a < l->cols; a++) {
-			double sum = 0, d = (double)l->w[(size_t)r * l->cols + a] - decoded[(size_t)r * l->cols + a];
-			for (uint32_t b = 0; b < l->cols; b++)
-				sum += l->h[(size_t)a * l->cols + b] * ((double)l->w[(size_t)r * l->cols + b] - decoded[(size_t)r * l->cols + b]);
-			loss += d * sum;
-		}
-	return loss;
-}
-
-static double loss_by(const struct pb_quantizer *q, const char *options, const struct layer *l)
-{
-	struct pb_encoded *m = run_layer(q, options, l);
-	float *out = decoded(m);
-	double loss = loss_of(l, out);
-	free(out);
-	pb_encoded_free(m);
-	return loss;
-}
-
-static uint8_t *codes_of(const struct pb_encoded *m)
-{
-	uint8_t *codes = get_memory((size_t)m->rows * m->cols, 1);
-	for (uint32_t r = 0; r < m->rows; r++)
-		pb_unpack(m->width, m->packed + r * pb_packed_bytes(m->width, m->cols), 0, m->cols, codes + (size_t)r * m->cols);
-	return codes;
-}
-
 /* ---- known numbers ---- */
-
-static unsigned top_byte(uint32_t *s)
-{
-	*s = 1664525u * *s + 1013904223u;
-	return *s >> 24;
-}
-
-static int draw(uint32_t *s)
-{
-	int a = (int)top_byte(s), b = (int)top_byte(s);
-	return a + b - 255;
-}
 
 static struct layer known_layer(void)
 {
@@ -183,101 +69,13 @@ static void known_numbers(void **state)
 	free_layer(&l);
 }
 
-/* The layer of tests/vectors/gptq. */
-static struct layer vector_layer(void)
-{
-	enum { ROWS_ = 256, COLS_ = 512, TOKENS = 1024, DEAD = 37 };
-	struct layer l = empty_layer(ROWS_, COLS_);
-	uint32_t s = 12345;
-	int64_t *h = get_memory((size_t)COLS_ * COLS_, sizeof *h);
-	for (int i = 0; i < ROWS_ * COLS_; i++)
-		l.w[i] = (float)draw(&s) / 256.0f;
-	for (int t = 0; t < TOKENS; t++) {
-		int x[COLS_];
-		for (int c = 0, last = 0; c < COLS_; c++) {
-			int half = last >= 0 ? last / 2 : -((1 - last) / 2);
-			last = x[c] = draw(&s) * (1 + c % 3) + half;
-		}
-		x[DEAD] = 0;
-		for (int a = 0; a < COLS_; a++)
-			for (int b = 0; b < COLS_; b++)
-				h[a * COLS_ + b] += (int64_t)x[a] * x[b];
-	}
-	for (int i = 0; i < COLS_ * COLS_; i++)
-		l.h[i] = (float)((double)h[i] / (65536.0 * TOKENS));
-	free(h);
-	return l;
-}
-
-/* A sum of another kernel of sgemm may round one of 131072 weights the other way, and with it the rest of its row. */
 static void independent_implementation(void **state)
 {
 	(void)state;
-	const char *folder = strrchr(__FILE__, '/');
-	char path[512], options[128];
-	snprintf(path, sizeof path, "%.*s/../vectors/gptq/layer.txt", (int)(folder - __FILE__), __FILE__);
-	FILE *f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s is not there", path);
-	struct layer l = vector_layer();
-	double loss, rtn_loss;
-	int cases = 0;
-	while (fscanf(f, "%127s %lf %lf", options, &loss, &rtn_loss) == 3) {
-		struct pb_encoded *m = run_layer(&pb_quantizer_gptq, options, &l);
-		float *out = decoded(m);
-		uint8_t *codes = codes_of(m);
-		int other = 0;
-		for (uint32_t r = 0; r < l.rows; r++) {
-			unsigned expected;
-			assert_int_equal(fscanf(f, "%x", &expected), 1);
-			other += crc32(0, codes + (size_t)r * l.cols, l.cols) != expected;
-		}
-		double got = loss_of(&l, out);
-		if (other > 2 || fabs(got - loss) > (other ? 1e-3 : 1e-5) * loss)
-			fail_msg("%s: %d rows differ, loss %.9g, expected %.9g", options, other, got, loss);
-		assert_true(got < 0.6 * rtn_loss);
-		free(codes);
-		free(out);
-		pb_encoded_free(m);
-		cases++;
-	}
-	assert_int_equal(cases, 7);
-	fclose(f);
-	free_layer(&l);
+	check_vector(&pb_quantizer_gptq, "gptq", 7);
 }
 
 /* ---- a plain implementation: the paper's algorithm in double precision, with the inverse ---- */
-
-/* a = L L^T, L in the lower triangle */
-static void cholesky(double *a, uint32_t n)
-{
-	for (uint32_t j = 0; j < n; j++)
-		for (uint32_t i = j; i < n; i++) {
-			double sum = a[i * n + j];
-			for (uint32_t k = 0; k < j; k++)
-				sum -= a[i * n + k] * a[j * n + k];
-			a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
-		}
-}
-
-/* Of a symmetric positive definite matrix, by Gauss and Jordan. */
-static void invert(double *a, uint32_t n)
-{
-	for (uint32_t p = 0; p < n; p++) {
-		double pivot = 1 / a[p * n + p];
-		a[p * n + p] = 1;
-		for (uint32_t j = 0; j < n; j++)
-			a[p * n + j] *= pivot;
-		for (uint32_t i = 0; i < n; i++) {
-			double factor = a[i * n + p];
-			if (i == p)
-				continue;
-			a[i * n + p] = 0;
-			for (uint32_t j = 0; j < n; j++)
-				a[i * n + j] -= factor * a[p * n + j];
-		}
-	}
-}
 
 struct plain {
 	const struct gptq_options *o;
@@ -370,8 +168,7 @@ static void plain_gptq(struct plain *p)
 			if (a == b)
 				p->u[a * cols + b] = (p->u[a * cols + b] > 0 ? p->u[a * cols + b] : mean) + o->percdamp * mean;
 		}
-	invert(p->u, cols);
-	cholesky(p->u, cols); /* below the diagonal: U transposed */
+	inverse_factor(p->u, cols); /* below the diagonal: U transposed */
 	for (uint32_t r = 0; r < rows; r++)
 		for (uint32_t c = 0; c < cols; c++)
 			p->w[r * cols + c] = w1[r * cols + p->perm[c]];
@@ -642,10 +439,10 @@ static void needs(void **state)
 {
 	(void)state;
 	struct pb_quantizer_use use;
-	assert_int_equal(pb_quantizer_use_parse(&use, "gptq", NULL), PB_OK);
+	assert_int_equal(pb_quantizer_use_parse(&use, "gptq:sequential=no", NULL), PB_OK);
 	assert_int_equal(pb_quantizer_needs(use.quantizer, use.options), PB_NEEDS_ACTIVATIONS);
 	pb_quantizer_use_free(&use);
-	assert_int_equal(pb_quantizer_use_parse(&use, "gptq:true_sequential=yes", NULL), PB_OK);
+	assert_int_equal(pb_quantizer_use_parse(&use, "gptq", NULL), PB_OK);
 	assert_int_equal(pb_quantizer_needs(use.quantizer, use.options), PB_NEEDS_ACTIVATIONS | PB_NEEDS_SEQUENTIAL);
 	pb_quantizer_use_free(&use);
 }
