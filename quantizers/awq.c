@@ -101,7 +101,6 @@ static void awq_measure_weights(struct awq *a)
 static bool awq_make_factors(const struct awq *a, double r)
 {
 	uint32_t cols = a->job->cols;
-	enum pb_dtype dtype = pb_uniform_dtype(&a->o->grid);
 	double most = 0.0, least = INFINITY;
 	bool good = true;
 	for (uint32_t c = 0; c < cols; c++) {
@@ -113,9 +112,7 @@ static bool awq_make_factors(const struct awq *a, double r)
 		least = fmin(least, a->scale[c]);
 	}
 	for (uint32_t c = 0; c < cols; c++) {
-		float exact = (float)(sqrt(most * least) / a->scale[c]), stored = exact;
-		pb_float_write(dtype, &exact, 1, &stored);
-		a->factor[c] = pb_float_at(dtype, &stored, 0);
+		a->factor[c] = pb_uniform_rounded(&a->o->grid, (float)(sqrt(most * least) / a->scale[c]));
 		good = good && a->factor[c] > 0.0f && isfinite(a->factor[c]);
 	}
 	return good;

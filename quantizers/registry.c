@@ -4,8 +4,10 @@
 extern const struct pb_quantizer pb_quantizer_awq;
 extern const struct pb_quantizer pb_quantizer_binary;
 extern const struct pb_quantizer pb_quantizer_gptq;
+extern const struct pb_quantizer pb_quantizer_hqq;
 extern const struct pb_quantizer pb_quantizer_identity;
 extern const struct pb_quantizer pb_quantizer_kbit;
+extern const struct pb_quantizer pb_quantizer_lsbinary;
 extern const struct pb_quantizer pb_quantizer_rtn;
 extern const struct pb_quantizer pb_quantizer_ternary;
 
@@ -13,8 +15,10 @@ const struct pb_quantizer *const pb_quantizers[] = {
 	&pb_quantizer_awq,
 	&pb_quantizer_binary,
 	&pb_quantizer_gptq,
+	&pb_quantizer_hqq,
 	&pb_quantizer_identity,
 	&pb_quantizer_kbit,
+	&pb_quantizer_lsbinary,
 	&pb_quantizer_rtn,
 	&pb_quantizer_ternary,
 };

@@ -21,7 +21,7 @@ static bool has_offset(const struct pb_uniform *u)
 	return u->mode == PB_ASYMMETRIC && u->zero == PB_ZERO_FLOAT;
 }
 
-static float rounded(const struct pb_uniform *u, float x)
+float pb_uniform_rounded(const struct pb_uniform *u, float x)
 {
 	float y = x;
 	pb_float_write(pb_uniform_dtype(u), &x, 1, &y);
@@ -30,7 +30,7 @@ static float rounded(const struct pb_uniform *u, float x)
 
 static float scale_of(const struct pb_uniform *u, double lo, double hi)
 {
-	float scale = rounded(u, (float)((hi - lo) / ((1 << u->bits) - 1)));
+	float scale = pb_uniform_rounded(u, (float)((hi - lo) / ((1 << u->bits) - 1)));
 	return scale > 0.0f || hi == lo ? scale : smallest[u->scale_dtype];
 }
 
@@ -47,7 +47,7 @@ static struct pb_grid shrunk_grid(const struct pb_uniform *u, double lo, double 
 	if (has_offset(u)) {
 		double middle = lo + (hi - lo) / 2, half = (hi - lo) / 2 * keep;
 		g.scale = scale_of(u, middle - half, middle + half);
-		g.offset = rounded(u, keep < 1.0 ? (float)(middle - half) : (float)lo);
+		g.offset = pb_uniform_rounded(u, keep < 1.0 ? (float)(middle - half) : (float)lo);
 		g.zero = 0;
 		return g;
 	}

@@ -1,4 +1,4 @@
-/* Uniform grids of 2^b values, b bits a code: rtn rounds to them, gptq and awq choose better roundings. Each block of
+/* Uniform grids of 2^b values, b bits a code: rtn rounds to them, gptq, awq and hqq choose better roundings or grids. Each block of
  * weights has a grid of its own. With top = 2^b - 1, for the weights x of a block:
  *
  *   asymmetric, zero=integer   lo = min(0, min x), hi = max(0, max x);  s = (hi - lo) / top;  z = round(-lo / s)
@@ -49,6 +49,7 @@ extern const char *const pb_uniform_modes[], *const pb_uniform_zeros[], *const p
 	PB_OPT_INT(struct pb_uniform, search_steps, 1, 1000, 80, "shrink factors that the search tries")
 
 enum pb_dtype pb_uniform_dtype(const struct pb_uniform *u);   /* of scales and offsets */
+float pb_uniform_rounded(const struct pb_uniform *u, float x);  /* to it */
 
 /* A block's grid as it will be stored: value = (code - zero) scale + offset, one of zero and offset being 0. */
 struct pb_grid {
