@@ -263,6 +263,11 @@ enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struc
 	return PB_OK;
 }
 
+bool pb_quantizer_plan_is_bound(const struct pb_quantizer_use *use)
+{
+	return use->quantizer->plan_is_bound && use->quantizer->plan_is_bound(use->options);
+}
+
 unsigned pb_quantizer_needs(const struct pb_quantizer *q, const void *options)
 {
 	return q->needs ? q->needs(options) : PB_NEEDS_NOTHING;
@@ -281,7 +286,7 @@ static enum pb_status check_inputs(unsigned needs, const struct pb_quantize_job 
 	return PB_OK;
 }
 
-static enum pb_status check_result(const struct pb_encoded *m, const struct pb_quantize_job *job, uint64_t planned, struct pb_error *why)
+static enum pb_status check_result(const struct pb_encoded *m, const struct pb_quantize_job *job, uint64_t planned, bool is_bound, struct pb_error *why)
 {
 	if (!m)
 		return pb_fail(why, PB_FAILED, "the plugin said ok and gave no matrix");
@@ -292,8 +297,8 @@ static enum pb_status check_result(const struct pb_encoded *m, const struct pb_q
 	if (status != PB_OK)
 		return pb_fail_prefix(why, "the plugin gave a matrix that is not sound");
 	uint64_t bytes = pb_encoded_bytes(m);
-	if (bytes != planned)
-		return pb_fail(why, PB_FAILED, "the plugin planned %" PRIu64 " bytes and stored %" PRIu64, planned, bytes);
+	if (is_bound ? bytes > planned : bytes != planned)
+		return pb_fail(why, PB_FAILED, "the plugin planned %s%" PRIu64 " bytes and stored %" PRIu64, is_bound ? "at most " : "", planned, bytes);
 	return PB_OK;
 }
 
@@ -311,7 +316,7 @@ enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct
 	status = use->quantizer->quantize(use->options, job, &m, &why);
 	if (status != PB_OK)
 		return pass_on(err, status, &why);
-	status = check_result(m, job, planned, &why);
+	status = check_result(m, job, planned, pb_quantizer_plan_is_bound(use), &why);
 	if (status != PB_OK) {
 		pb_encoded_free(m);
 		return pass_on(err, status, &why);

@@ -6,6 +6,7 @@
 #ifndef PB_QUANTIZERS_QUANTIZER_H
 #define PB_QUANTIZERS_QUANTIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "core/base/options.h"
@@ -13,7 +14,7 @@
 #include "core/base/status.h"
 #include "core/model/encoded.h"
 
-#define PB_QUANTIZER_ABI 2
+#define PB_QUANTIZER_ABI 3
 
 /* What a quantizer wants to know of the data; a sum of these. */
 enum pb_needs {
@@ -60,6 +61,9 @@ struct pb_quantizer {
 	/* Optional: plan for one matrix, when the bytes depend on more than its shape. Of the job's numbers it may only ask
 	 * which there are (NULL or not); weights may be NULL. Without this hook plan holds for every matrix. */
 	enum pb_status (*plan_job)(const void *options, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *err);
+	/* Optional: whether with these options the planned bytes are the most that can be stored, because counts follow from the
+	 * numbers. Without this hook they are what is stored. */
+	bool (*plan_is_bound)(const void *options);
 };
 
 /* The registry: sorted by name. */
@@ -90,8 +94,10 @@ void pb_quantizer_use_free(struct pb_quantizer_use *use);
 
 /* Bytes of one matrix, before any work: plan_job where there is one, else plan. */
 enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, uint64_t *bytes, struct pb_error *err) PB_MUST_CHECK;
+/* Whether that is only the most it can be: plan_is_bound where there is one, else false. */
+bool pb_quantizer_plan_is_bound(const struct pb_quantizer_use *use);
 /* One matrix through plan, quantize and the checks that hold for all: weights finite, what it needs is there, result of
- * the right shape, pb_encoded_check, bytes as planned. The message names neither quantizer nor matrix. */
+ * the right shape, pb_encoded_check, bytes as planned (not more, where the plan is a bound). The message names neither quantizer nor matrix. */
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
 
 /* For methods with one scale a block and one code a weight: makes the matrix, sets its groups, gives `fill` room for

@@ -53,11 +53,20 @@ static enum pb_status run_set(void *state, struct pb_cli *cli, const char *name,
 /* One core does about so many multiply-adds a second on packed batches; only the dry run's guess rests on it. */
 #define GUESSED_RATE 2e9
 
+/* "<=49.8 MiB" where the plan is the most that can be stored. */
+static void format_planned(char out[40], const struct pb_cell *cell, uint64_t bytes)
+{
+	char size[32];
+
+	pb_format_size(size, (double)bytes);
+	snprintf(out, 40, "%s%s", cell->bytes_are_bound ? "<=" : "", size);
+}
+
 static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, struct pb_error *err)
 {
 	struct pb_text t = {0};
 	double cost = 0;
-	char weight[32], model[32], duration[32];
+	char weight[40], model[40], duration[32];
 	enum pb_status st;
 
 	pb_text_printf(&t, "%4s  %-32s %-16s %-10s %11s %11s %6s  %s\n", "cell", "quantizer", "model", "backend", "weights", "model", "cost", "");
@@ -72,8 +81,8 @@ static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, stru
 			pb_text_char(&t, '\n');
 			continue;
 		}
-		pb_format_size(weight, (double)c->cell.weight_bytes);
-		pb_format_size(model, (double)c->cell.model_bytes);
+		format_planned(weight, &c->cell, c->cell.weight_bytes);
+		format_planned(model, &c->cell, c->cell.model_bytes);
 		pb_format_duration(duration, c->cell.cost / GUESSED_RATE);
 		pb_text_printf(&t, "%4zu  %-32s %-16s %-10s %11s %11s %6s  %.12s", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, weight, model, duration, c->cell.key);
 		pb_progress_one_line(&t, line);

@@ -302,6 +302,7 @@ static enum pb_status plan_sizes(const struct pb_model *model, const struct pb_q
 	}
 	cell->weight_bytes = model->quantization ? size.weight_bytes : total;
 	cell->model_bytes = cell->weight_bytes + size.kept_bytes;
+	cell->bytes_are_bound = !model->quantization && pb_quantizer_plan_is_bound(use);
 	return PB_OK;
 }
 

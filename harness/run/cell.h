@@ -30,6 +30,7 @@ struct pb_cell {
 	char key[PB_HASH_HEX];
 	const char *label, *model_name;     /* in the workspace's arena */
 	uint64_t weight_bytes, model_bytes; /* as planned */
+	bool bytes_are_bound;               /* at most so many, as counts follow from the numbers */
 	double cost;                        /* about how many multiply-adds */
 };
 
