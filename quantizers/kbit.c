@@ -33,6 +33,7 @@
 #include <string.h>
 #include "core/base/memory.h"
 #include "core/model/levels.h"
+#include "quantizers/order.h"
 
 enum kbit_type { KBIT_INT, KBIT_FLOAT, KBIT_DYNAMIC, KBIT_QUANTILE, KBIT_NF4, KBIT_FP4, KBIT_FP4_MX, KBIT_AF4 };
 
@@ -206,22 +207,6 @@ static void kbit_compact(const struct pb_encoded *m, const float *weights, float
 
 /* ---- quantile map ---- */
 
-/* Ascending as floats are, when compared as unsigned integers; and back. */
-static uint32_t kbit_key(float f)
-{
-	uint32_t u;
-	memcpy(&u, &f, sizeof u);
-	return u & 0x80000000u ? ~u : u | 0x80000000u;
-}
-
-static float kbit_unkey(uint32_t key)
-{
-	uint32_t u = key & 0x80000000u ? key & 0x7fffffffu : ~key;
-	float f;
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
 /* Radix sort by 11, 11 and 10 bits; the sorted keys end up in `scratch`. */
 static void kbit_sort(uint32_t *keys, uint32_t *scratch, size_t n)
 {
@@ -266,12 +251,12 @@ static enum pb_status kbit_quantile_map(const struct kbit_options *o, const floa
 	double margin = 1.0 / (2.0 * n_quantiles);
 	for (uint64_t c = 0; c < n_chunks; c++) {
 		for (uint64_t i = 0; i < chunk; i++)
-			keys[i] = kbit_key(x[c * chunk + i]);
+			keys[i] = pb_order_key(x[c * chunk + i]);
 		kbit_sort(keys, sorted, chunk);
 		for (unsigned q = 0; q < n_quantiles; q++) {
 			unsigned rank = (QUANTILE_RANKS - 1) * q / (n_quantiles - 1);
 			double p = margin + rank * (1.0 - 2.0 * margin) / (QUANTILE_RANKS - 1);
-			sums[q] += kbit_unkey(sorted[(uint64_t)floor(p * (double)(chunk - 1) + 0.5)]);
+			sums[q] += pb_order_unkey(sorted[(uint64_t)floor(p * (double)(chunk - 1) + 0.5)]);
 		}
 	}
 	pb_free(keys);
