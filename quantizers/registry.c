@@ -9,6 +9,7 @@ extern const struct pb_quantizer pb_quantizer_identity;
 extern const struct pb_quantizer pb_quantizer_kbit;
 extern const struct pb_quantizer pb_quantizer_lsbinary;
 extern const struct pb_quantizer pb_quantizer_rtn;
+extern const struct pb_quantizer pb_quantizer_squeezellm;
 extern const struct pb_quantizer pb_quantizer_ternary;
 
 const struct pb_quantizer *const pb_quantizers[] = {
@@ -20,6 +21,7 @@ const struct pb_quantizer *const pb_quantizers[] = {
 	&pb_quantizer_kbit,
 	&pb_quantizer_lsbinary,
 	&pb_quantizer_rtn,
+	&pb_quantizer_squeezellm,
 	&pb_quantizer_ternary,
 };
 const size_t pb_n_quantizers = sizeof pb_quantizers / sizeof *pb_quantizers;

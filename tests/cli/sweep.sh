@@ -21,3 +21,9 @@ paretobench run s.yaml -o killed --quiet; echo "exit $?"
 paretobench rows killed -f jsonl > killed.jsonl; numbers killed.jsonl > c
 cmp a c && echo "kill -9 does not matter"
 paretobench run s.yaml -o part --only quantizer=identity --quiet && paretobench rows part -f csv | wc -l
+cat > bound.yaml <<'Y'
+models: [{path: data/tiny.bin, name: tiny}]
+quantizers: [squeezellm: {sensitivity: none, outliers: 1, rule: [paper, code]}]
+tasks: [tinystories]
+Y
+paretobench run bound.yaml --dry-run --quiet -o none | sed -n 's/.* blas *\(.*KiB\) .*/\1/p'

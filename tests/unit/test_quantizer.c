@@ -122,7 +122,8 @@ static int quantize_short_of_memory(const char *text, unsigned n)
 static void memory_out(void **state)
 {
 	(void)state;
-	static const char *const texts[] = { "kbit:type=quantile,outliers=0.02,centering=1", "kbit:type=nf4,nested=1", "gptq:group_size=64,act_order=group", "awq:group_size=64,scale_steps=2" };
+	static const char *const texts[] = { "kbit:type=quantile,outliers=0.02,centering=1", "kbit:type=nf4,nested=1", "gptq:group_size=64,act_order=group",
+		"awq:group_size=64,scale_steps=2", "squeezellm:sensitivity=none,outliers=5" };
 	for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
 		int result = 1;
 		unsigned n = 1;
