@@ -1,5 +1,5 @@
 # paretobench. `make help` lists the targets; config=debug|release|sanitize|coverage|fuzz builds beside each other.
-MAKEFLAGS += -r
+MAKEFLAGS += -r -j$(shell nproc)
 config ?= release
 CC = gcc
 PKG_CONFIG ?= pkg-config
@@ -116,7 +116,7 @@ deps build/deps.mk:
 
 install: all
 	install -D $(program) "$(DESTDIR)$(PREFIX)/bin/paretobench"
-	find tasks configs -type f \( -name '*.yaml' -o -name '*.txt' \) -exec install -D -m 644 {} "$(DESTDIR)$(PREFIX)/share/paretobench/{}" \;
+	find tasks configs -type f \( -name '*.yaml' -o -name '*.txt' -o -path 'configs/zoo/*' ! -name '*.sh' ! -name '*.md' \) -exec install -D -m 644 {} "$(DESTDIR)$(PREFIX)/share/paretobench/{}" \;
 
 clean:
 	rm -rf build

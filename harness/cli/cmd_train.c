@@ -52,7 +52,7 @@ static void print_summary(const struct pb_cli *cli, const struct pb_training_sum
 static enum pb_status train_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	const struct train_state *s = state;
-	struct pb_training_options options = { .folder = s->folder, .command = cli->program, .progress = cli->progress, .colour = cli->colour, .quiet = cli->quiet };
+	struct pb_training_options options = { .folder = s->folder, .progress = cli->progress, .colour = cli->colour, .quiet = cli->quiet };
 	struct pb_training_summary summary;
 	struct pb_training_recipe *recipe = NULL;
 	enum pb_status st = pb_training_recipe_read(&recipe, cli->args[0], &cli->data, err);

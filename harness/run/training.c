@@ -89,11 +89,11 @@ static enum pb_status write_state(struct training *t, const char *status, const 
 	char *text;
 	enum pb_status st;
 
-	o = train ? json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:s, s:s}", "name", t->recipe->name, "status", status, "reason", reason,
+	o = train ? json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:s}", "name", t->recipe->name, "status", status, "reason", reason,
 		"version", pb_version(), "parameters", (json_int_t)l->count, "matrix_parameters", (json_int_t)matrix_parameters(l), "steps", (json_int_t)steps,
 		"tokens", (json_int_t)(steps * step_tokens(t)), "tokens_per_second", pb_json_number(rate(t)), "final_loss", pb_json_number(t->loss),
 		"validation_loss", pb_json_number(t->validation_loss), "data_hash", t->data.hash, "model_hash", t->summary->hash, "train", train,
-		"from", t->from ? t->from->hash : "", "openblas_core", openblas_get_corename(), "command", t->options->command) : NULL;
+		"from", t->from ? t->from->hash : "", "openblas_core", openblas_get_corename()) : NULL;
 	text = o ? pb_json_pretty(o) : NULL;
 	st = text ? write_file(t, "train.json", text, strlen(text)) : pb_out_of_memory(t->err, "train.json");
 	json_decref(o);

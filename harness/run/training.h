@@ -17,7 +17,7 @@
 #include "harness/run/recipe.h"
 
 struct pb_training_options {
-	const char *folder, *command;
+	const char *folder;
 	struct pb_pool *pool;
 	enum pb_when progress, colour;
 	bool quiet;

@@ -2,7 +2,8 @@
 # that they name.
 [ -n "${PB_TEST_DATA:-}" ] || exit 77
 export PB_DATA="$PB_TEST_DATA"
+paretobench world -o . --quiet
 for sweep in "$PB_SRC"/configs/*.yaml; do
-	paretobench run "$sweep" -o dry --dry-run --quiet | tail -1 | sed "s/, about.*//; s/^/$(basename "$sweep" .yaml): /"
+	paretobench run "$sweep" -o dry --data . --dry-run --quiet | tail -1 | sed "s/, about.*//; s/^/$(basename "$sweep" .yaml): /"
 done
 [ ! -e dry ] || echo "a dry run left something behind"

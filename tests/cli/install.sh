@@ -8,6 +8,6 @@ hash -r
 printf 'models: [data/tiny.bin]\nquantizers: [rtn]\ntasks: [piqa]\n' > s.yaml
 paretobench run s.yaml -o out --data data --quiet; echo "exit $?"
 paretobench doctor | grep '^ok *tasks' | sed "s#in .*/moved/#in #; s/[0-9]* definitions/definitions/"
-(cd "$PB_SRC" && find tasks configs -type f ! -name '*.sh' ! -name '*.svg' ! -name '*.[ch]' | sort) > source
+(cd "$PB_SRC" && find tasks configs -type f ! -name '*.sh' ! -name '*.md' ! -name '*.svg' ! -name '*.[ch]' | sort) > source
 (cd moved/share/paretobench && find tasks configs -type f | sort) > installed
 cmp source installed && echo "all files are there"
