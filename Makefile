@@ -64,7 +64,8 @@ $(program): $(O)/harness/cli/main.o $(library)
 $(library): $(objects)
 	@rm -f $@
 	$(call say,ar)ar rcs $@ $^
-# Loops over arrays; without errno of sqrt they become vector code, with the same results.
+# Loops over arrays that become vector code; without errno of sqrt the others do, too, with the same results.
+$(O)/quantizers/kmeans.o: flags_release := -O3 -g
 $(O)/backends/train/kernels_%.o $(O)/backends/train/optimizer.o: flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
