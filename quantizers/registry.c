@@ -11,6 +11,7 @@ extern const struct pb_quantizer pb_quantizer_lsbinary;
 extern const struct pb_quantizer pb_quantizer_rtn;
 extern const struct pb_quantizer pb_quantizer_squeezellm;
 extern const struct pb_quantizer pb_quantizer_ternary;
+extern const struct pb_quantizer pb_quantizer_vptq;
 
 const struct pb_quantizer *const pb_quantizers[] = {
 	&pb_quantizer_awq,
@@ -23,5 +24,6 @@ const struct pb_quantizer *const pb_quantizers[] = {
 	&pb_quantizer_rtn,
 	&pb_quantizer_squeezellm,
 	&pb_quantizer_ternary,
+	&pb_quantizer_vptq,
 };
 const size_t pb_n_quantizers = sizeof pb_quantizers / sizeof *pb_quantizers;

@@ -123,7 +123,8 @@ static void memory_out(void **state)
 {
 	(void)state;
 	static const char *const texts[] = { "kbit:type=quantile,outliers=0.02,centering=1", "kbit:type=nf4,nested=1", "gptq:group_size=64,act_order=group",
-		"awq:group_size=64,scale_steps=2", "squeezellm:sensitivity=none,outliers=5" };
+		"awq:group_size=64,scale_steps=2", "squeezellm:sensitivity=none,outliers=5",
+		"vptq:length=3,centroids=16,residual=4,groups=2,outliers=1,outlier_centroids=2,norm=minmax" };
 	for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
 		int result = 1;
 		unsigned n = 1;
