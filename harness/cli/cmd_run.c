@@ -51,7 +51,7 @@ static enum pb_status run_set(void *state, struct pb_cli *cli, const char *name,
 }
 
 /* One core does about so many multiply-adds a second on packed batches; only the dry run's guess rests on it. */
-#define GUESSED_RATE 2e9
+#define GUESSED_RATE 2e10
 
 /* "<=49.8 MiB" where the plan is the most that can be stored. */
 static void format_planned(char out[40], const struct pb_cell *cell, uint64_t bytes)
