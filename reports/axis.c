@@ -53,7 +53,9 @@ static void linear_ticks(struct pb_axis *axis, unsigned most)
 		struct pb_tick *tick = add_tick(axis, value, false);
 		if (!tick)
 			continue;
-		if (fabs(value) >= 1e6)
+		if (axis->kind == PB_AXIS_COUNT)
+			pb_format_count(tick->label, value, 6);
+		else if (fabs(value) >= 1e6)
 			label(axis, tick, "%.*g", 6, value, "");
 		else
 			label(axis, tick, "%.*f", decimals, value, "");
@@ -74,7 +76,9 @@ static void log_ticks(struct pb_axis *axis, unsigned most)
 		for (int i = 0; i < 3; i++) {
 			bool labelled = decades * 3.0 <= most + 1.0 || (i == 0 && (each <= 1 || e % each == 0));
 			struct pb_tick *tick = add_tick(axis, few[i] * pow(10.0, e), !labelled);
-			if (tick && labelled)
+			if (tick && labelled && axis->kind == PB_AXIS_COUNT)
+				pb_format_count(tick->label, tick->value, 6);
+			else if (tick && labelled)
 				label(axis, tick, "%.*g", 4, tick->value, "");
 		}
 }

@@ -8,6 +8,7 @@
 enum pb_axis_kind {
 	PB_AXIS_LINEAR,         /* ticks at 1, 2, 5 times a power of ten */
 	PB_AXIS_LOG,            /* the same over few powers, powers of ten over many */
+	PB_AXIS_COUNT,          /* the same for numbers of things: "200 k", "1 M" */
 	PB_AXIS_BYTES           /* log2; ticks at powers of two, minor ones at 1.25, 1.5, 1.75 times these */
 };
 
@@ -16,7 +17,7 @@ enum pb_axis_kind {
 struct pb_tick {
 	double value;
 	bool minor;             /* no label */
-	char label[24];
+	char label[32];
 };
 /* Nothing to free. */
 struct pb_axis {

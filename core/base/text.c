@@ -312,6 +312,23 @@ void pb_format_size(char out[32], double bytes)
 		c_print(out, 32, "%s%.*f %s", sign, v < 0.9995 ? 3 : v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, units[unit]);
 }
 
+void pb_format_count(char out[32], double value, int digits)
+{
+	static const char *const units[] = { "", " k", " M", " B", " T" };
+	if (!isfinite(value)) {
+		c_print(out, 32, "n/a");
+		return;
+	}
+	/* What rounds to 1000 is 1 of the next unit. */
+	for (int unit = 0; unit < 5; unit++, value /= 1000) {
+		c_print(out, 32, "%.*g", digits, value);
+		if (unit == 4 || fabs(c_strtod(out, NULL)) < 1000) {
+			strcat(out, units[unit]);
+			return;
+		}
+	}
+}
+
 void pb_format_duration(char out[32], double seconds)
 {
 	if (!isfinite(seconds)) {

@@ -36,6 +36,8 @@ bool pb_parse_seconds(const char *s, double *out);           /* 90, 90s, 10m, 1h
 void pb_format_number(char out[32], double value);           /* %.17g, '.' as decimal point */
 void pb_format_short(char out[32], double value);            /* for messages and labels: shortest text that reads back to the same double */
 void pb_format_size(char out[32], double bytes);             /* "49.8 MiB", three digits, IEC */
+/* "39.3 M": at most `digits` digits (1 to 15), zeros at the end dropped; thousands are k, M, B (10^9) and T. */
+void pb_format_count(char out[32], double value, int digits);
 void pb_format_duration(char out[32], double seconds);       /* "1h02m", "4m07s", "12.3 s", "840 ms" */
 /* "0.6241 ± 0.0113": same decimals, error with two significant digits, three when it begins with a 1; a NaN stderr
  * leaves the error out and uses 4 decimals. A value that is not finite is "n/a", also in the two above. */

@@ -192,6 +192,21 @@ static void sizes(void **state)
 	}
 }
 
+static void counts(void **state)
+{
+	(void)state;
+	static const struct { double value; int digits; const char *text; } cases[] = {
+		{ 0, 3, "0" }, { 28, 3, "28" }, { 12.34, 3, "12.3" }, { 999.4, 3, "999" }, { 999.5, 3, "1 k" }, { 999.5, 4, "999.5" }, { 30000, 3, "30 k" },
+		{ 39321600, 3, "39.3 M" }, { 999999, 3, "1 M" }, { 1234500, 6, "1.2345 M" }, { 1.1e9, 3, "1.1 B" }, { 15e12, 3, "15 T" },
+		{ 9.223372036854775807e18, 3, "9.22e+06 T" }, { -4096, 3, "-4.1 k" }, { NAN, 3, "n/a" }, { -1.7976931348623157e308, 15, "-1.79769313486232e+296 T" },
+	};
+	char text[32];
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		pb_format_count(text, cases[i].value, cases[i].digits);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
 static void durations(void **state)
 {
 	(void)state;
@@ -314,7 +329,7 @@ int main(void)
 		cmocka_unit_test(seconds),
 		cmocka_unit_test(numbers_read_back),
 		cmocka_unit_test(another_locale_changes_nothing),
-		cmocka_unit_test(sizes),
+		cmocka_unit_test(sizes), cmocka_unit_test(counts),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(values),
 		cmocka_unit_test(utf8_round_trip),

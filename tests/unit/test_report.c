@@ -291,6 +291,15 @@ static void axes(void **state)
 	assert_non_null(labelled(&axis, "10"));
 	assert_non_null(labelled(&axis, "1000"));
 	assert_true(pb_axis_place(&axis, 0.0) != pb_axis_place(&axis, 0.0));
+	pb_axis_make(&axis, PB_AXIS_COUNT, 3000, 5e7, -INFINITY, INFINITY, 8);
+	assert_non_null(labelled(&axis, "100 k"));
+	assert_true(labelled(&axis, "10 M")->value == 1e7);
+	pb_axis_make(&axis, PB_AXIS_COUNT, 1.23e6, 1.24e6, -INFINITY, INFINITY, 8);
+	assert_non_null(labelled(&axis, "1.23 M"));
+	pb_axis_make(&axis, PB_AXIS_COUNT, 1, 1, -INFINITY, INFINITY, 8);
+	assert_non_null(labelled(&axis, "1"));
+	pb_axis_make(&axis, PB_AXIS_COUNT, 1, 9.2e18, -INFINITY, INFINITY, 8);
+	assert_non_null(labelled(&axis, "1 B"));
 	pb_axis_make(&axis, PB_AXIS_LOG, 7.01, 7.02, -INFINITY, INFINITY, 8);
 	assert_true(axis.n_ticks >= 2);
 	pb_axis_make(&axis, PB_AXIS_LOG, 1e-300, 1e300, -INFINITY, INFINITY, 8);
