@@ -12,29 +12,11 @@
 #define MOST_REFERENCES 3
 #define PPL_RANGE 1000.0          /* perplexities above that many times the best are arrows */
 
-static const struct {
-	double width, left, right, top, plot_h, bottom;
-	unsigned x_ticks, y_ticks;
-	double label_width;
-} sizes[] = {
-	[PB_FIGURE_FULL] = { 960, 76, 150, 60, 514, 66, 9, 8, 250 },
-	[PB_FIGURE_NARROW] = { 480, 58, 14, 60, 330, 62, 5, 7, 150 },
-	[PB_FIGURE_PANEL] = { 470, 58, 16, 46, 232, 44, 5, 6, 0 },
-};
-
 static bool allocated(const void *p, struct pb_error *err)
 {
 	if (!p)
 		(void)pb_out_of_memory(err, "a figure");
 	return p != NULL;
-}
-
-/* Moves a finished text to the arena; NULL when memory is out. */
-static char *keep(struct pb_arena *arena, struct pb_text *t)
-{
-	char *s = t->failed ? NULL : pb_arena_strdup(arena, pb_text_c(t));
-	pb_text_free(t);
-	return s;
 }
 
 static bool many_models(const struct pb_front *front)
@@ -80,12 +62,12 @@ static bool label_texts(struct pb_figure *f, struct pb_measure *m, const struct 
 	if (!f->spec.by_bits)
 		pb_text_string(&bits, pb_text_c(&model));
 	whole.failed = whole.failed || bits.failed || model.failed;
-	pb_measure_fit(m, PB_LABEL_SIZE, false, sizes[f->spec.size].label_width - pb_measure_width(m, PB_LABEL_SIZE, false, pb_text_c(&bits)), label, &shown);
+	pb_measure_fit(m, PB_LABEL_SIZE, false, pb_figure_sizes[f->spec.size].label_width - pb_measure_width(m, PB_LABEL_SIZE, false, pb_text_c(&bits)), label, &shown);
 	pb_text_string(&shown, pb_text_c(&bits));
 	pb_text_free(&bits);
 	pb_text_free(&model);
-	out->text = keep(f->arena, &shown);
-	out->whole = keep(f->arena, &whole);
+	out->text = pb_figure_keep(f, &shown);
+	out->whole = pb_figure_keep(f, &whole);
 	return out->text && out->whole;
 }
 
@@ -105,7 +87,7 @@ static char *tooltip(const struct pb_figure *f, const struct pb_point *p)
 	pb_text_printf(&t, "\n%s %s%s", f->spec.front->title, buffer, pb_front_is_percent(f->spec.front) ? " %" : "");
 	if (*r->cell)
 		pb_text_printf(&t, "\ncell %.12s", r->cell);
-	return keep(f->arena, &t);
+	return pb_figure_keep(f, &t);
 }
 
 static double x_of(const struct pb_figure *f, const struct pb_point *p)
@@ -194,10 +176,10 @@ static void make_axes(struct pb_figure *f)
 			high = low;
 	}
 	pb_axis_make(&f->x, f->spec.by_bits ? PB_AXIS_LINEAR : PB_AXIS_BYTES, x_low, x_high, f->spec.by_bits ? 0.0 : -INFINITY, INFINITY,
-		sizes[f->spec.size].x_ticks);
+		pb_figure_sizes[f->spec.size].x_ticks);
 	bool percent = pb_front_is_percent(front) && low >= 0.0 && high <= 100.0;
 	pb_axis_make(&f->y, is_log ? PB_AXIS_LOG : PB_AXIS_LINEAR, low, high, percent ? 0.0 : -INFINITY, percent ? 100.0 : INFINITY,
-		sizes[f->spec.size].y_ticks);
+		pb_figure_sizes[f->spec.size].y_ticks);
 }
 
 static double clamp_y(const struct pb_figure *f, double y)
@@ -297,7 +279,7 @@ static enum pb_status name_steps(struct pb_figure *f, struct pb_measure *m, stru
 		}
 		struct pb_text t = { 0 };
 		pb_measure_fit(m, PB_LABEL_SIZE, true, f->width - f->left - f->plot_w - 10.0, highest->name, &t);
-		highest->shown = keep(f->arena, &t);
+		highest->shown = pb_figure_keep(f, &t);
 		if (!allocated(highest->shown, err))
 			return PB_MEMORY;
 		highest->name_y = fmax(highest->xy[2 * highest->n - 1] + 4.0, last + 13.0);
@@ -333,7 +315,7 @@ static enum pb_status add_reference(struct pb_figure *f, double value, bool is_c
 		pb_text_printf(&t, "%.1f %%", 100.0 * value);
 	else
 		pb_text_printf(&t, "%.4g", value);
-	*r = (struct pb_reference){ .y = to_y(f, value), .is_chance = is_chance, .text = keep(f->arena, &t) };
+	*r = (struct pb_reference){ .y = to_y(f, value), .is_chance = is_chance, .text = pb_figure_keep(f, &t) };
 	return allocated(r->text, err) ? PB_OK : PB_MEMORY;
 }
 
@@ -511,53 +493,8 @@ static enum pb_status make_outside(struct pb_figure *f, struct pb_error *err)
 		pb_text_char(&t, '.');
 	if (f->n_marks < front->n_points)
 		pb_text_printf(&t, "%s%zu without plausible effective bits are not drawn.", n ? " " : "", front->n_points - f->n_marks);
-	f->outside = keep(f->arena, &t);
+	f->outside = pb_figure_keep(f, &t);
 	return allocated(f->outside, err) ? PB_OK : PB_MEMORY;
-}
-
-static enum pb_status add_lines(struct pb_figure *f, struct pb_measure *m, const char *s, struct pb_error *err)
-{
-	struct pb_text t = { 0 };
-	size_t n = pb_measure_wrap(m, 11.0, f->width - f->left - 16.0, s, &t);
-	char **lines = pb_arena_alloc(f->arena, f->n_lines + n, sizeof *lines);
-	char *text = keep(f->arena, &t);
-	if (!lines || !text)
-		return pb_out_of_memory(err, "a figure");
-	if (f->n_lines)
-		memcpy(lines, f->lines, f->n_lines * sizeof *lines);
-	for (char *rest = text; rest; n--) {
-		lines[f->n_lines++] = rest;
-		rest = strchr(rest, '\n');
-		if (rest)
-			*rest++ = '\0';
-	}
-	f->lines = lines;
-	return PB_OK;
-}
-
-static enum pb_status make_lines(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
-{
-	struct pb_text t = { 0 };
-	enum pb_status st = PB_OK;
-	for (size_t i = 0; i < f->n_labels; i++)
-		if (f->labels[i].number)
-			pb_text_printf(&t, "%s%u\u00a0%s", t.length ? "; " : "", f->labels[i].number, f->label_texts[i].whole);
-	if (t.failed)
-		st = pb_out_of_memory(err, "a figure");
-	else if (t.length)
-		st = add_lines(f, m, t.data, err);
-	f->n_key_lines = f->n_lines;
-	pb_text_clear(&t);
-	pb_text_string(&t, f->spec.note);
-	if (*f->spec.note && *f->outside)
-		pb_text_char(&t, ' ');
-	pb_text_string(&t, f->outside);
-	if (st == PB_OK)
-		st = pb_text_check(&t, err);
-	if (st == PB_OK && t.length && f->spec.size == PB_FIGURE_FULL)
-		st = add_lines(f, m, t.data, err);
-	pb_text_free(&t);
-	return st;
 }
 
 static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
@@ -585,20 +522,14 @@ static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, stru
 	if (f->spec.size == PB_FIGURE_NARROW)
 		pb_text_string(&d, ", for narrow screens");
 	f->x_title = f->spec.by_bits ? "effective bits per quantized weight" : panel ? "model size" : "model size: all bytes needed to run, log scale";
-	f->title = keep(f->arena, &title);
-	f->y_title = keep(f->arena, &y);
-	f->description = keep(f->arena, &d);
+	f->title = pb_figure_keep(f, &title);
+	f->y_title = pb_figure_keep(f, &y);
+	f->description = pb_figure_keep(f, &d);
 	return f->title && f->y_title && f->description ? PB_OK : pb_out_of_memory(err, "a figure");
 }
 
 static enum pb_status lay_out(struct pb_figure *f, struct pb_measure *measure, struct pb_error *err)
 {
-	enum pb_figure_size size = f->spec.size;
-	f->width = sizes[size].width;
-	f->left = sizes[size].left;
-	f->top = sizes[size].top;
-	f->plot_w = f->width - f->left - sizes[size].right;
-	f->plot_h = sizes[size].plot_h;
 	enum pb_status st = choose_marks(f, err);
 	if (st != PB_OK)
 		return st;
@@ -616,55 +547,19 @@ static enum pb_status lay_out(struct pb_figure *f, struct pb_measure *measure, s
 	if (st == PB_OK)
 		st = make_outside(f, err);
 	if (st == PB_OK)
-		st = make_lines(f, measure, err);
-	if (st == PB_OK)
 		st = make_texts(f, measure, err);
-	if (st == PB_OK)
-		st = pb_measure_check(measure, err);
-	f->height = f->top + f->plot_h + sizes[size].bottom + (f->n_lines > 1 ? PB_FIGURE_LINE * (double)(f->n_lines - 1) : 0.0);
-	return st;
+	return st == PB_OK ? pb_figure_end(f, measure, err) : st;
 }
 
 enum pb_status pb_figure_make(struct pb_figure **out, const struct pb_figure_spec *spec, struct pb_measure *measure, struct pb_error *err)
 {
-	struct pb_arena *arena = pb_arena_new();
-	struct pb_figure *f = arena ? pb_arena_alloc(arena, 1, sizeof *f) : NULL;
-	if (!f) {
-		pb_arena_free(arena);
+	struct pb_figure *f = pb_figure_new(spec);
+	if (!f)
 		return pb_out_of_memory(err, "a figure");
-	}
-	f->arena = arena;
-	f->spec = *spec;
 	enum pb_status st = lay_out(f, measure, err);
 	if (st != PB_OK)
 		pb_figure_free(f);
 	else
 		*out = f;
 	return st;
-}
-
-void pb_figure_free(struct pb_figure *figure)
-{
-	if (figure)
-		pb_arena_free(figure->arena);
-}
-
-double pb_figure_width(const struct pb_figure *figure)
-{
-	return figure->width;
-}
-
-double pb_figure_height(const struct pb_figure *figure)
-{
-	return figure->height;
-}
-
-const char *pb_figure_description(const struct pb_figure *figure)
-{
-	return figure->description;
-}
-
-const char *pb_figure_outside(const struct pb_figure *figure)
-{
-	return figure->outside;
 }

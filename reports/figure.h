@@ -8,7 +8,8 @@
 enum pb_figure_size {
 	PB_FIGURE_FULL,         /* 960 x 640 and more when the note is long; labels at the points */
 	PB_FIGURE_NARROW,       /* 480 wide, for small screens */
-	PB_FIGURE_PANEL         /* 470 x 322, no labels */
+	PB_FIGURE_PANEL,        /* 470 x 322, no labels */
+	PB_FIGURE_SIZES
 };
 
 struct pb_figure_spec {

@@ -58,6 +58,20 @@ struct pb_figure {
 	size_t n_lines, n_key_lines;
 };
 
+struct pb_figure_measures {
+	double width, left, right, top, plot_h, bottom;
+	unsigned x_ticks, y_ticks;
+	double label_width;
+};
+extern const struct pb_figure_measures pb_figure_sizes[PB_FIGURE_SIZES];
+
+/* A figure with its frame and nothing in it; NULL when memory is out. */
+struct pb_figure *pb_figure_new(const struct pb_figure_spec *spec);
+/* Moves a finished text to the arena; NULL when memory is out. */
+char *pb_figure_keep(const struct pb_figure *f, struct pb_text *t);
+/* The end of a layout: key and note, and with them the height. */
+enum pb_status pb_figure_end(struct pb_figure *f, struct pb_measure *measure, struct pb_error *err) PB_MUST_CHECK;
+
 #define PB_FIGURE_LINE 14.0         /* height of a note's line */
 #define PB_LABEL_SIZE 11.0
 
