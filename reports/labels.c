@@ -160,3 +160,37 @@ void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_gr
 		if (labels[i].number)
 			labels[i].number = ++number;
 }
+
+/* Without its place in the column, label i would have its top here. Tops that are h apart at least are such heights that never fall. */
+static double wanted_height(const struct pb_label *labels, size_t i)
+{
+	return labels[i].y - labels[i].h * ((double)i + 0.5);
+}
+
+/* The least squares among heights that never fall, by the formula of maxima of minima of means. */
+static double fitted_height(const struct pb_label *labels, size_t n, size_t i)
+{
+	double highest = -INFINITY;
+	for (size_t first = 0; first <= i; first++) {
+		double sum = 0.0, least = INFINITY;
+		for (size_t last = first; last < n; last++) {
+			sum += wanted_height(labels, last);
+			if (last >= i)
+				least = fmin(least, sum / (double)(last - first + 1));
+		}
+		highest = fmax(highest, least);
+	}
+	return highest;
+}
+
+void pb_labels_column(struct pb_label *labels, size_t n, double x, double top, double bottom)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct pb_label *l = &labels[i];
+		double height = fmax(fmin(fitted_height(labels, n, i), bottom - (double)n * l->h), top);
+		l->box = (struct pb_box){ x, height + l->h * (double)i, l->number ? l->key_w : l->w, l->h };
+		l->leader_x = x - 2.0;
+		l->leader_y = l->box.y + 0.5 * l->h;
+		l->leader = fabs(l->leader_y - l->y) > 1.0;
+	}
+}

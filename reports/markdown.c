@@ -54,6 +54,43 @@ static void put_table(const struct pb_view *v, struct pb_text *out)
 	pb_text_char(out, '\n');
 }
 
+static void put_figure(struct pb_text *out, const char *title, const char *name)
+{
+	pb_text_string(out, "![");
+	pb_markdown_escape(out, title);
+	pb_text_printf(out, "](figures/%s.png)\n\n", name);
+}
+
+static void put_training(const struct pb_view *v, struct pb_text *out)
+{
+	struct pb_text field = { 0 };
+	double number;
+	pb_text_string(out, "## Training\n\n");
+	if (v->has_curves) {
+		put_figure(out, "Loss by training tokens", PB_TRAINING_SLUG);
+		pb_text_printf(out, "%s\n\n", v->training_caption);
+	}
+	pb_text_char(out, '|');
+	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++)
+		cell_text(out, pb_training_columns[c].name);
+	pb_text_string(out, "\n|");
+	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++)
+		pb_text_string(out, pb_training_columns[c].is_number ? " ---: |" : " --- |");
+	pb_text_char(out, '\n');
+	for (size_t i = 0; i < v->n_trainings; i++) {
+		pb_text_char(out, '|');
+		for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++) {
+			pb_text_clear(&field);
+			pb_training_field(&v->input->trainings->runs[i], c, &field, &number);
+			cell_text(out, pb_text_c(&field));
+		}
+		pb_text_char(out, '\n');
+	}
+	pb_text_string(out, "\nAll lines of the logs: training.csv.\n\n");
+	out->failed = out->failed || field.failed;
+	pb_text_free(&field);
+}
+
 static void put_failed(const struct pb_view *v, struct pb_text *out)
 {
 	const struct pb_rows *rows = v->input->rows;
@@ -76,13 +113,6 @@ static void put_failed(const struct pb_view *v, struct pb_text *out)
 	}
 	if (any)
 		pb_text_char(out, '\n');
-}
-
-static void put_figure(struct pb_text *out, const char *title, const char *name)
-{
-	pb_text_string(out, "![");
-	pb_markdown_escape(out, title);
-	pb_text_printf(out, "](figures/%s.png)\n\n", name);
 }
 
 enum pb_status pb_markdown_make(const struct pb_view *view, struct pb_text *out, struct pb_error *err)
@@ -111,6 +141,8 @@ enum pb_status pb_markdown_make(const struct pb_view *view, struct pb_text *out,
 		pb_text_string(out, "## Each task\n\n");
 	for (size_t i = 1; i < view->n_columns; i++)
 		put_figure(out, view->columns[i]->title, view->columns[i]->slug);
+	if (view->n_trainings)
+		put_training(view, out);
 	put_failed(view, out);
 	pb_text_string(out, "## Provenance\n\n");
 	for (size_t i = 0; i < view->input->n_facts; i++) {

@@ -108,6 +108,18 @@ static enum pb_status put_svg(struct page *p, const struct pb_figure *figure)
 	return pb_canvas_finish(c, p->out, p->err);
 }
 
+/* Frees the figure. */
+static enum pb_status put_drawing(struct page *p, struct pb_figure *figure, const char *class)
+{
+	pb_text_printf(p->out, "<div class=\"%s\">\n", class);
+	enum pb_status st = put_svg(p, figure);
+	raw(p, "</div>\n");
+	if (strcmp(class, "panel") == 0 && *pb_figure_outside(figure))
+		element(p, "figcaption", pb_figure_outside(figure));
+	pb_figure_free(figure);
+	return st;
+}
+
 static enum pb_status put_figure(struct page *p, const struct pb_front *front, bool by_bits, enum pb_figure_size size, const char *class)
 {
 	struct pb_figure *figure = NULL;
@@ -116,15 +128,7 @@ static enum pb_status put_figure(struct page *p, const struct pb_front *front, b
 		return pb_out_of_memory(p->err, "a report");
 	const struct pb_figure_spec spec = { front, by_bits, size, note };
 	enum pb_status st = pb_figure_make(&figure, &spec, p->measure, p->err);
-	if (st != PB_OK)
-		return st;
-	pb_text_printf(p->out, "<div class=\"%s\">\n", class);
-	st = put_svg(p, figure);
-	raw(p, "</div>\n");
-	if (size == PB_FIGURE_PANEL && *pb_figure_outside(figure))
-		element(p, "figcaption", pb_figure_outside(figure));
-	pb_figure_free(figure);
-	return st;
+	return st == PB_OK ? put_drawing(p, figure, class) : st;
 }
 
 static enum pb_status put_family(struct page *p, const struct pb_family *family)
@@ -318,7 +322,7 @@ static void put_table_row(struct page *p, const struct pb_view_cell *cell)
 	raw(p, "</tr>\n");
 }
 
-static void put_table_section(struct page *p, const struct pb_text *rows_csv, const struct pb_text *fronts_csv)
+static void put_table_section(struct page *p, const struct pb_page_tables *tables)
 {
 	const struct pb_view *v = p->view;
 	raw(p, "<h2 id=\"table\">All cells by size</h2>\n");
@@ -343,9 +347,9 @@ static void put_table_section(struct page *p, const struct pb_text *rows_csv, co
 		raw(p, "</tbody>\n</table>\n</div>\n");
 	}
 	raw(p, "<p class=\"muted download\">All fields of all rows: ");
-	put_download(p, "rows.csv", rows_csv);
+	put_download(p, "rows.csv", &tables->rows);
 	raw(p, ". All fronts with intervals: ");
-	put_download(p, "fronts.csv", fronts_csv);
+	put_download(p, "fronts.csv", &tables->fronts);
 	raw(p, ".</p>\n");
 }
 
@@ -368,6 +372,71 @@ static enum pb_status put_panels_section(struct page *p)
 		raw(p, "</figcaption>\n</figure>\n");
 	}
 	raw(p, "</div>\n");
+	return st;
+}
+
+static enum pb_status put_curves(struct page *p)
+{
+	static const struct {
+		enum pb_figure_size size;
+		const char *class;
+	} sizes[] = { { PB_FIGURE_FULL, "wide" }, { PB_FIGURE_NARROW, "narrow" } };
+	const struct pb_view *v = p->view;
+	enum pb_status st = PB_OK;
+	raw(p, "<figure>\n");
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && st == PB_OK; i++) {
+		struct pb_figure *figure = NULL;
+		st = pb_training_figure_make(&figure, v->input->trainings, sizes[i].size, v->training_note, p->measure, p->err);
+		if (st == PB_OK)
+			st = put_drawing(p, figure, sizes[i].class);
+	}
+	raw(p, "<figcaption>");
+	text(p, v->training_caption);
+	put_files(p, PB_TRAINING_SLUG);
+	raw(p, "</figcaption>\n</figure>\n");
+	return st;
+}
+
+static enum pb_status put_training_section(struct page *p, const struct pb_text *csv)
+{
+	const struct pb_view *v = p->view;
+	struct pb_text field = { 0 };
+	enum pb_status st = PB_OK;
+	if (!v->n_trainings)
+		return PB_OK;
+	raw(p, "<h2 id=\"training\">Training</h2>\n");
+	if (v->has_curves)
+		st = put_curves(p);
+	else
+		raw(p, "<p>No log has a loss yet, so there is nothing to draw.</p>\n");
+	raw(p, "<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
+	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++)
+		heading(p, pb_training_columns[c].name, pb_training_columns[c].is_number);
+	raw(p, "</tr></thead>\n<tbody>\n");
+	for (size_t i = 0; i < v->n_trainings; i++) {
+		raw(p, "<tr>");
+		for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++) {
+			double number = NAN;
+			pb_text_clear(&field);
+			pb_training_field(&v->input->trainings->runs[i], c, &field, &number);
+			if (c == 0) {
+				put_name(p, pb_text_c(&field));
+				continue;
+			}
+			if (pb_training_columns[c].is_number)
+				open_number(p, number);
+			else
+				raw(p, "<td class=\"wrap\">");
+			text(p, pb_text_c(&field));
+			raw(p, "</td>");
+		}
+		raw(p, "</tr>\n");
+	}
+	raw(p, "</tbody>\n</table>\n</div>\n<p class=\"muted download\">All lines of the logs: ");
+	put_download(p, "training.csv", csv);
+	raw(p, ".</p>\n");
+	p->out->failed = p->out->failed || field.failed;
+	pb_text_free(&field);
 	return st;
 }
 
@@ -525,21 +594,27 @@ static enum pb_status put_provenance_section(struct page *p)
 	return PB_OK;
 }
 
-enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_text *rows_csv, const struct pb_text *fronts_csv,
-	struct pb_text *out, struct pb_error *err)
+enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_page_tables *tables, struct pb_text *out,
+	struct pb_error *err)
 {
 	struct page p = { view, measure, out, err };
+	enum pb_status st = PB_OK;
 	put_head(&p);
-	enum pb_status st = put_front_section(&p);
-	if (st != PB_OK)
-		return st;
-	put_table_section(&p, rows_csv, fronts_csv);
-	st = put_panels_section(&p);
-	if (st != PB_OK)
-		return st;
-	put_time_section(&p);
-	put_failed_section(&p);
-	st = put_provenance_section(&p);
+	if (view->has_rows) {
+		st = put_front_section(&p);
+		if (st == PB_OK)
+			put_table_section(&p, tables);
+		if (st == PB_OK)
+			st = put_panels_section(&p);
+	}
+	if (st == PB_OK)
+		st = put_training_section(&p, &tables->training);
+	if (st == PB_OK && view->has_rows) {
+		put_time_section(&p);
+		put_failed_section(&p);
+	}
+	if (st == PB_OK)
+		st = put_provenance_section(&p);
 	if (st != PB_OK)
 		return st;
 	raw(&p, "<script>\n");

@@ -4,9 +4,12 @@
 
 #include "reports/view.h"
 
-/* The bytes of rows.csv and fronts.csv are put into the page too, so that it stands alone. */
-enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_text *rows_csv, const struct pb_text *fronts_csv,
-	struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+/* The bytes of rows.csv, fronts.csv and training.csv, which are put into the page too, so that it stands alone. */
+struct pb_page_tables {
+	struct pb_text rows, fronts, training;
+};
+enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_page_tables *tables, struct pb_text *out,
+	struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_markdown_make(const struct pb_view *view, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_pdf_make(const struct pb_view *view, struct pb_measure *measure, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 

@@ -98,7 +98,19 @@ static void put_text(struct flow *f, double x, double size, enum pb_ink ink, con
 	pb_text_free(&wrapped);
 }
 
-/* Lays a figure out and draws it `width` points wide at x; *height is what it took. */
+/* Draws a figure `width` points wide at x and frees it; *height is what it took. */
+static void put_drawing(struct flow *f, struct pb_figure *figure, bool whole, double x, double width, double *height)
+{
+	double scale = width / pb_figure_width(figure);
+	*height = scale * pb_figure_height(figure);
+	if (whole)
+		need(f, *height);
+	pb_canvas_place(f->canvas, x, f->y, scale);
+	pb_figure_draw(figure, f->canvas);
+	pb_canvas_restore(f->canvas);
+	pb_figure_free(figure);
+}
+
 static enum pb_status put_figure(struct flow *f, const struct pb_front *front, bool by_bits, enum pb_figure_size size, double x, double width,
 	double *height)
 {
@@ -110,14 +122,7 @@ static enum pb_status put_figure(struct flow *f, const struct pb_front *front, b
 	enum pb_status st = pb_figure_make(&figure, &spec, f->measure, f->err);
 	if (st != PB_OK)
 		return st;
-	double scale = width / pb_figure_width(figure);
-	*height = scale * pb_figure_height(figure);
-	if (size == PB_FIGURE_FULL)
-		need(f, *height);
-	pb_canvas_place(f->canvas, x, f->y, scale);
-	pb_figure_draw(figure, f->canvas);
-	pb_canvas_restore(f->canvas);
-	pb_figure_free(figure);
+	put_drawing(f, figure, size == PB_FIGURE_FULL, x, width, height);
 	return PB_OK;
 }
 
@@ -269,6 +274,78 @@ static void put_tables(struct flow *f)
 	}
 }
 
+static const struct {
+	double x, width;
+} training_places[PB_TRAINING_COLUMNS] = { { 0, 126 }, { 126, 54 }, { 180, 48 }, { 228, 48 }, { 276, 58 }, { 334, 64 }, { 410, WIDTH - 410 } };
+
+static void put_training_line(struct flow *f, const struct pb_training *run)
+{
+	struct pb_text t = { 0 };
+	double number;
+	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++) {
+		const struct pb_training_column *column = &pb_training_columns[c];
+		pb_text_clear(&t);
+		if (run)
+			pb_training_field(run, c, &t, &number);
+		put_cell(f, MARGIN + training_places[c].x, training_places[c].width, column->is_number, !run, run ? pb_text_c(&t) : column->name);
+	}
+	end_text(f, &t);
+	f->y += TABLE_LINE;
+	put_rule(f);
+}
+
+/* Whole, since the table has no room for them. */
+static void put_training_reasons(struct flow *f)
+{
+	const struct pb_trainings *trainings = f->view->input->trainings;
+	struct pb_text t = { 0 };
+	f->y += 6.0;
+	for (size_t i = 0; i < trainings->n; i++) {
+		const struct pb_training *run = &trainings->runs[i];
+		if (!*run->reason)
+			continue;
+		pb_text_clear(&t);
+		pb_text_printf(&t, "%s: %s: %s", run->name, pb_training_status_name(run->status), run->reason);
+		put_text(f, MARGIN, 8.0, PB_INK_TEXT, pb_text_c(&t));
+	}
+	end_text(f, &t);
+}
+
+static enum pb_status put_training(struct flow *f)
+{
+	const struct pb_view *v = f->view;
+	if (!v->n_trainings)
+		return PB_OK;
+	if (v->has_curves) {
+		struct pb_figure *figure = NULL;
+		double height = 0.0;
+		enum pb_status st = pb_training_figure_make(&figure, v->input->trainings, PB_FIGURE_FULL, v->training_note, f->measure, f->err);
+		if (st != PB_OK)
+			return st;
+		/* The heading is not left alone. */
+		need(f, 40.0 + WIDTH / pb_figure_width(figure) * pb_figure_height(figure));
+		put_heading(f, "Training");
+		put_drawing(f, figure, true, MARGIN, WIDTH, &height);
+		f->y += height + 4.0;
+		put_text(f, MARGIN, 8.0, PB_INK_MUTED, v->training_caption);
+	} else {
+		put_heading(f, "Training");
+		put_text(f, MARGIN, 8.0, PB_INK_MUTED, "No log has a loss yet, so there is nothing to draw.");
+	}
+	f->y += 8.0;
+	need(f, 4 * TABLE_LINE);
+	put_training_line(f, NULL);
+	for (size_t i = 0; i < v->n_trainings; i++) {
+		if (f->y + TABLE_LINE > BOTTOM) {
+			next_page(f);
+			put_training_line(f, NULL);
+		}
+		put_training_line(f, &v->input->trainings->runs[i]);
+	}
+	put_training_reasons(f);
+	return PB_OK;
+}
+
 static void put_failed(struct flow *f)
 {
 	const struct pb_rows *rows = f->view->input->rows;
@@ -334,6 +411,9 @@ static enum pb_status put_pages(struct flow *f)
 		return st;
 	put_tables(f);
 	st = put_panels(f);
+	if (st != PB_OK)
+		return st;
+	st = put_training(f);
 	if (st != PB_OK)
 		return st;
 	put_failed(f);

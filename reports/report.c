@@ -55,6 +55,16 @@ static enum pb_status draw_file(struct report *r, const struct pb_figure *figure
 	return st;
 }
 
+/* Frees the figure. */
+static enum pb_status draw_files(struct report *r, struct pb_figure *figure, const char *slug)
+{
+	enum pb_status st = PB_OK;
+	for (int output = 0; output < OUTPUTS && st == PB_OK; output++)
+		st = draw_file(r, figure, slug, (enum output)output);
+	pb_figure_free(figure);
+	return st;
+}
+
 static enum pb_status write_figure(struct report *r, const struct pb_front *front, bool by_bits, const char *slug)
 {
 	struct pb_figure *figure = NULL;
@@ -63,12 +73,7 @@ static enum pb_status write_figure(struct report *r, const struct pb_front *fron
 		return pb_out_of_memory(r->err, "a figure");
 	const struct pb_figure_spec spec = { front, by_bits, PB_FIGURE_FULL, note };
 	enum pb_status st = pb_figure_make(&figure, &spec, r->measure, r->err);
-	if (st != PB_OK)
-		return st;
-	for (int output = 0; output < OUTPUTS && st == PB_OK; output++)
-		st = draw_file(r, figure, slug, (enum output)output);
-	pb_figure_free(figure);
-	return st;
+	return st == PB_OK ? draw_files(r, figure, slug) : st;
 }
 
 static enum pb_status write_figures(struct report *r)
@@ -81,20 +86,42 @@ static enum pb_status write_figures(struct report *r)
 		st = write_figure(r, v->main, true, "front-bits");
 	for (size_t i = 1; i < v->n_columns && st == PB_OK; i++)
 		st = write_figure(r, v->columns[i], false, v->columns[i]->slug);
+	if (st == PB_OK && v->has_curves) {
+		struct pb_figure *figure = NULL;
+		st = pb_training_figure_make(&figure, v->input->trainings, PB_FIGURE_FULL, v->training_note, r->measure, r->err);
+		if (st == PB_OK)
+			st = draw_files(r, figure, PB_TRAINING_SLUG);
+	}
+	return st;
+}
+
+static enum pb_status write_tables(struct report *r, struct pb_page_tables *tables)
+{
+	const struct pb_view *v = &r->view;
+	enum pb_status st = PB_OK;
+	if (v->has_rows) {
+		st = pb_rows_csv(v->input->rows, &tables->rows, r->err);
+		if (st == PB_OK)
+			st = write_text(r, "rows.csv", &tables->rows);
+		if (st == PB_OK)
+			st = pb_fronts_csv(&v->fronts, &tables->fronts, r->err);
+		if (st == PB_OK)
+			st = write_text(r, "fronts.csv", &tables->fronts);
+	}
+	if (st == PB_OK && v->n_trainings) {
+		st = pb_trainings_csv(v->input->trainings, &tables->training, r->err);
+		if (st == PB_OK)
+			st = write_text(r, "training.csv", &tables->training);
+	}
 	return st;
 }
 
 /* The page is written last: when it is there, everything it links to is. */
 static enum pb_status write_files(struct report *r)
 {
-	struct pb_text rows = { 0 }, fronts = { 0 }, page = { 0 }, markdown = { 0 }, pdf = { 0 };
-	enum pb_status st = pb_rows_csv(r->view.input->rows, &rows, r->err);
-	if (st == PB_OK)
-		st = write_text(r, "rows.csv", &rows);
-	if (st == PB_OK)
-		st = pb_fronts_csv(&r->view.fronts, &fronts, r->err);
-	if (st == PB_OK)
-		st = write_text(r, "fronts.csv", &fronts);
+	struct pb_text page = { 0 }, markdown = { 0 }, pdf = { 0 };
+	struct pb_page_tables tables = { 0 };
+	enum pb_status st = write_tables(r, &tables);
 	if (st == PB_OK)
 		st = write_figures(r);
 	if (st == PB_OK)
@@ -106,11 +133,12 @@ static enum pb_status write_files(struct report *r)
 	if (st == PB_OK)
 		st = write_text(r, "report.pdf", &pdf);
 	if (st == PB_OK)
-		st = pb_page_make(&r->view, r->measure, &rows, &fronts, &page, r->err);
+		st = pb_page_make(&r->view, r->measure, &tables, &page, r->err);
 	if (st == PB_OK)
 		st = write_text(r, "report.html", &page);
-	pb_text_free(&rows);
-	pb_text_free(&fronts);
+	pb_text_free(&tables.rows);
+	pb_text_free(&tables.fronts);
+	pb_text_free(&tables.training);
 	pb_text_free(&page);
 	pb_text_free(&markdown);
 	pb_text_free(&pdf);

@@ -1,10 +1,11 @@
-/* From rows to pages. Works where no model is; reads rows only. */
+/* From rows and logs of trainings to pages. Works where no model is. */
 #ifndef PB_REPORTS_REPORT_H
 #define PB_REPORTS_REPORT_H
 
 #include <stddef.h>
 #include "core/base/status.h"
 #include "core/store/row.h"
+#include "reports/training.h"
 
 /* A fact of provenance, from the record: shown in the order given. */
 struct pb_fact {
@@ -17,10 +18,11 @@ struct pb_report_input {
 	const struct pb_fact *facts;    /* created_utc, version, command, machine, libraries, sweep, hashes */
 	size_t n_facts;
 	const char *created_utc;        /* of the data; the only date in the files */
+	const struct pb_trainings *trainings;   /* sorted; NULL: none */
 };
 
-/* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically.
- * The same input gives the same bytes. *html_path (pb_free'd) is the page. */
+/* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically; with
+ * trainings training.csv and figures/training.* too, and when there are only trainings, nothing of rows and fronts. The same input gives the same bytes. *html_path (pb_free'd) is the page. */
 enum pb_status pb_report_write(const struct pb_report_input *input, const char *folder, char **html_path, struct pb_error *err) PB_MUST_CHECK;
 
 #endif

@@ -53,6 +53,9 @@ struct pb_training_bytes {
 };
 enum pb_status pb_trainings_add(struct pb_trainings *trainings, const char *folder, const struct pb_training_bytes *log,
 	const struct pb_training_bytes *facts, struct pb_error *err) PB_MUST_CHECK;
+/* Whether a line has a place in a figure by the logarithm of tokens, and whether any has. */
+bool pb_training_line_has_place(const struct pb_training_line *line);
+bool pb_trainings_have_place(const struct pb_trainings *trainings);
 void pb_trainings_free(struct pb_trainings *trainings);     /* {0} is fine */
 /* By parameters, name, folder: the one order of figures and tables. A name that several have gets its folder in brackets. */
 enum pb_status pb_trainings_sort(struct pb_trainings *trainings, struct pb_error *err) PB_MUST_CHECK;

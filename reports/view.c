@@ -313,39 +313,76 @@ static void put_count(struct pb_text *t, size_t n, const char *one, const char *
 	pb_text_printf(t, "%zu %s", n, n == 1 ? one : many);
 }
 
-static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
+static enum pb_status make_row_summary(struct pb_view *view, struct pb_text *summary, struct pb_error *err)
 {
 	static const enum pb_row_status order[] = { PB_ROW_OK, PB_ROW_FAILED, PB_ROW_SKIPPED, PB_ROW_STALE, PB_ROW_RUNNING };
 	const struct pb_rows *rows = view->input->rows;
 	const char **names = pb_arena_alloc(view->arena, rows->n, sizeof *names);
-	struct pb_text t = { 0 };
 	if (!names)
 		return pb_out_of_memory(err, "a report");
 	size_t n_tasks = 0;
-	put_count(&t, view->n_cells, "cell", "cells");
+	put_count(summary, view->n_cells, "cell", "cells");
 	for (size_t i = 0; i < rows->n; i++)
 		names[i] = rows->rows[i].model;
-	pb_text_string(&t, " of ");
-	put_count(&t, count_different(names, rows->n), "model", "models");
+	pb_text_string(summary, " of ");
+	put_count(summary, count_different(names, rows->n), "model", "models");
 	for (size_t i = 0; i < rows->n; i++)
 		names[i] = rows->rows[i].label;
-	pb_text_string(&t, ", ");
-	put_count(&t, count_different(names, rows->n), "quantizer setting", "quantizer settings");
+	pb_text_string(summary, ", ");
+	put_count(summary, count_different(names, rows->n), "quantizer setting", "quantizer settings");
 	for (size_t i = 0; i < rows->n; i++)
 		if (*rows->rows[i].task)
 			names[n_tasks++] = rows->rows[i].task;
-	pb_text_string(&t, " and ");
-	put_count(&t, count_different(names, n_tasks), "task", "tasks");
-	pb_text_string(&t, ": ");
+	pb_text_string(summary, " and ");
+	put_count(summary, count_different(names, n_tasks), "task", "tasks");
+	pb_text_string(summary, ": ");
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
 		if (view->n_status[order[i]] || order[i] <= PB_ROW_SKIPPED)
-			pb_text_printf(&t, "%s%zu %s", i ? ", " : "", view->n_status[order[i]], pb_row_status_name(order[i]));
+			pb_text_printf(summary, "%s%zu %s", i ? ", " : "", view->n_status[order[i]], pb_row_status_name(order[i]));
 	if (*view->input->created_utc)
-		pb_text_printf(&t, "; run of %s", view->input->created_utc);
+		pb_text_printf(summary, "; run of %s", view->input->created_utc);
 	if (*fact_value(view, "version"))
-		pb_text_printf(&t, " with paretobench %s", fact_value(view, "version"));
-	pb_text_char(&t, '.');
+		pb_text_printf(summary, " with paretobench %s", fact_value(view, "version"));
+	pb_text_char(summary, '.');
+	return PB_OK;
+}
+
+static void put_training_counts(const struct pb_view *view, struct pb_text *out)
+{
+	static const enum pb_training_status order[] = { PB_TRAINING_DONE, PB_TRAINING_DIVERGED, PB_TRAINING_RUNNING };
+	const char *before = ": ";
+	put_count(out, view->n_trainings, "training", "trainings");
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+		size_t n = 0;
+		for (size_t k = 0; k < view->n_trainings; k++)
+			n += view->input->trainings->runs[k].status == order[i];
+		if (!n)
+			continue;
+		pb_text_printf(out, "%s%zu %s", before, n, pb_training_status_name(order[i]));
+		before = ", ";
+	}
+	pb_text_char(out, '.');
+}
+
+static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
+{
+	struct pb_text t = { 0 };
+	enum pb_status st = view->has_rows ? make_row_summary(view, &t, err) : PB_OK;
+	if (view->n_trainings) {
+		pb_text_string(&t, view->has_rows ? " " : "");
+		put_training_counts(view, &t);
+	}
 	view->summary = keep(view, &t);
+	put_training_counts(view, &t);
+	view->training_note = keep(view, &t);
+	return st != PB_OK ? st : view->summary && view->training_note ? PB_OK : pb_out_of_memory(err, "a report");
+}
+
+static enum pb_status make_captions(struct pb_view *view, struct pb_error *err)
+{
+	struct pb_text t = { 0 };
+	view->training_caption = "Thin lines: training loss, the mean over the steps since the line of the log before. Marked lines: validation loss, where it was "
+		"measured. A name stands at the end of its line; lines that are cut by the plot are beyond its range.";
 	if (view->main && view->main->is_mean)
 		pb_text_printf(&t, "The value is the mean accuracy over %s, for cells that have all of these tasks; its standard error takes the tasks' "
 			"errors as independent. ", view->main->tasks);
@@ -353,7 +390,7 @@ static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
 		"95 % from the best smaller one by an unpaired two-sided test; cells scored on the same items may differ with more certainty than that test shows. "
 		"The line shows the best value that is known at each size: it steps, since no model between two measured ones is known.");
 	view->caption = keep(view, &t);
-	return view->summary && view->caption ? PB_OK : pb_out_of_memory(err, "a report");
+	return view->caption ? PB_OK : pb_out_of_memory(err, "a report");
 }
 
 const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date)
@@ -410,6 +447,29 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 	return keep(view, &t);
 }
 
+const struct pb_training_column pb_training_columns[PB_TRAINING_COLUMNS] = {
+	{ "name", false }, { "parameters", true }, { "tokens", true }, { "tokens/s", true }, { "training loss", true }, { "validation loss", true },
+	{ "status", false },
+};
+
+void pb_training_field(const struct pb_training *run, size_t column, struct pb_text *out, double *number)
+{
+	const double numbers[PB_TRAINING_COLUMNS] = { NAN, (double)run->parameters, (double)run->tokens, run->tokens_per_second, run->final_loss,
+		run->validation_loss, NAN };
+	char buffer[64];
+	*number = numbers[column];
+	if (column == 0)
+		pb_text_string(out, run->name);
+	else if (column + 1 == PB_TRAINING_COLUMNS)
+		pb_text_printf(out, "%s%s%s", pb_training_status_name(run->status), *run->reason ? ": " : "", run->reason);
+	else if (column >= 4)
+		pb_format_value(buffer, *number, NAN);
+	else
+		pb_format_count(buffer, *number, 3);
+	if (pb_training_columns[column].is_number)
+		pb_text_string(out, buffer);
+}
+
 static int compare_pairs(const void *pa, const void *pb)
 {
 	const struct pb_view_pair *a = pa, *b = pb;
@@ -437,7 +497,7 @@ static bool add_pair(const struct pb_view *view, struct pb_view_pair *pairs, siz
 enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **pairs, size_t *n, struct pb_error *err)
 {
 	const struct pb_rows *rows = view->input->rows;
-	struct pb_view_pair *list = pb_arena_alloc(view->arena, 4 * rows->n, sizeof *list);
+	struct pb_view_pair *list = pb_arena_alloc(view->arena, 4 * rows->n + view->n_trainings, sizeof *list);
 	size_t used = 0;
 	bool ok = list != NULL;
 	for (size_t i = 0; ok && i < rows->n; i++) {
@@ -448,6 +508,12 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 			add_pair(view, list, &used, "task", pb_text_c(&task), r->task_hash) &&
 			add_pair(view, list, &used, "rows", "made by", r->version) && add_pair(view, list, &used, "rows", "made on", r->machine);
 		pb_text_free(&task);
+	}
+	for (size_t i = 0; ok && i < view->n_trainings; i++) {
+		const struct pb_training *run = &view->input->trainings->runs[i];
+		const char *value = pb_arena_printf(view->arena, "%" PRId64 " steps, %" PRId64 " of %" PRId64 " parameters in matrices, SHA-256 of log.csv %s",
+			run->steps, run->matrix_parameters, run->parameters, run->log_hash);
+		ok = value && add_pair(view, list, &used, "training", run->name, value);
 	}
 	if (!ok)
 		return pb_out_of_memory(err, "a report");
@@ -460,6 +526,10 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 
 static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, struct pb_error *err)
 {
+	const struct pb_trainings *trainings = view->input->trainings;
+	view->n_trainings = trainings ? trainings->n : 0;
+	view->has_curves = view->n_trainings && pb_trainings_have_place(trainings);
+	view->has_rows = view->input->rows->n > 0 || !view->n_trainings;
 	enum pb_status st = pb_fronts_make(&view->fronts, view->input->rows, err);
 	if (st == PB_OK)
 		st = choose_columns(view, err);
@@ -469,6 +539,8 @@ static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, str
 		st = make_counters(view, err);
 	if (st == PB_OK)
 		st = make_summary(view, err);
+	if (st == PB_OK)
+		st = make_captions(view, err);
 	if (st != PB_OK)
 		return st;
 	/* The width of a known text tells another font from ours, whatever name it goes by. */

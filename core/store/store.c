@@ -11,6 +11,7 @@
 #include "core/base/json.h"
 
 #define STORE_SCHEMA "paretobench-store-1"
+#define STORE_FILE "results.db"
 
 struct pb_store {
 	sqlite3 *db;
@@ -132,7 +133,7 @@ enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool cre
 	if (!s)
 		return pb_out_of_memory(err, "the record");
 	s->lock = -1;
-	s->path = pb_path_join(folder, "results.db");
+	s->path = pb_path_join(folder, STORE_FILE);
 	if (!s->path) {
 		st = pb_out_of_memory(err, "a path");
 		goto fail;
@@ -160,6 +161,17 @@ enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool cre
 fail:
 	pb_store_close(s);
 	return st;
+}
+
+enum pb_status pb_store_is_there(const char *folder, bool *there, struct pb_error *err)
+{
+	char *path = pb_path_join(folder, STORE_FILE);
+
+	if (!path)
+		return pb_out_of_memory(err, "a path");
+	*there = pb_file_exists(path);
+	pb_free(path);
+	return PB_OK;
 }
 
 void pb_store_close(struct pb_store *s)

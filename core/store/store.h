@@ -11,6 +11,8 @@ struct pb_store;
  * A second writer is refused (PB_FAILED, "another run is writing"). */
 enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool create, struct pb_error *err) PB_MUST_CHECK;
 void pb_store_close(struct pb_store *store);        /* NULL is fine */
+/* Whether the folder has a record. */
+enum pb_status pb_store_is_there(const char *folder, bool *there, struct pb_error *err) PB_MUST_CHECK;
 
 /* Facts of the run: "name", "sweep" (its text), "command", "version", "machine" (JSON), "created_utc", ... */
 enum pb_status pb_store_set(struct pb_store *store, const char *key, const char *value, struct pb_error *err) PB_MUST_CHECK;

@@ -1,4 +1,4 @@
-/* paretobench report: pages, figures and tables from records. */
+/* paretobench report: pages, figures and tables from records and from logs of trainings. */
 #include <stdio.h>
 #include <string.h>
 #include "core/base/json.h"
@@ -11,7 +11,7 @@ struct report_state {
 };
 
 static const struct pb_flag flags[] = {
-	{ "output", 'o', "DIR", "where to (default: the folder of the first run)" },
+	{ "output", 'o', "DIR", "where to (default: the first folder)" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -89,26 +89,60 @@ static const char *fact(const struct pb_fact *facts, size_t n, const char *name)
 	return "";
 }
 
+/* Which of the folders have a record, in their order, and the trainings of those that have one, sorted. */
+static enum pb_status sort_out(struct pb_cli *cli, const char **records, size_t *n_records, struct pb_trainings *trainings, struct pb_error *err)
+{
+	enum pb_status st = pb_records_check(cli->args, cli->n_args, err);
+
+	for (size_t i = 0; !st && i < cli->n_args; i++) {
+		bool is_record = false, is_training = false;
+
+		st = pb_store_is_there(cli->args[i], &is_record, err);
+		if (!st)
+			st = pb_training_is_there(cli->args[i], &is_training, err);
+		if (!st && !is_record && !is_training)
+			st = pb_fail(err, PB_MISSING, "%s: no results.db here, and no log.csv and train.json; is it the folder of a run or of a training?",
+				cli->args[i]);
+		if (!st && is_training)
+			st = pb_trainings_read(trainings, cli->args[i], err);
+		if (!st && is_record)
+			records[(*n_records)++] = cli->args[i];
+	}
+	return st ? st : pb_trainings_sort(trainings, err);
+}
+
+/* The name of the record, or of what was trained. */
+static const char *title(const struct pb_fact *facts, size_t n_facts, const struct pb_trainings *trainings)
+{
+	if (n_facts || !trainings->n)
+		return fact(facts, n_facts, "name");
+	return trainings->n == 1 ? trainings->runs[0].name : "training";
+}
+
 static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct report_state *s = state;
 	struct pb_fact *facts = pb_arena_alloc(cli->arena, 8 * cli->n_args, sizeof(*facts));
+	const char **records = pb_arena_alloc(cli->arena, cli->n_args, sizeof(*records));
 	struct pb_report_input input = {0};
+	struct pb_trainings trainings = {0};
 	struct pb_rows rows;
-	size_t n_facts = 0;
+	size_t n_facts = 0, n_records = 0;
 	char *page = NULL;
 	struct pb_text line = {0};
-	enum pb_status st = facts ? PB_OK : pb_out_of_memory(err, "the report");
+	enum pb_status st = facts && records ? PB_OK : pb_out_of_memory(err, "the report");
 
 	(void)code;
 	pb_rows_init(&rows);
 	if (!st)
-		st = pb_records_read(cli->args, cli->n_args, &rows, err);
-	for (size_t i = 0; !st && i < cli->n_args; i++)
-		st = read_facts(cli, cli->args[i], facts, &n_facts, err);
+		st = sort_out(cli, records, &n_records, &trainings, err);
+	if (!st)
+		st = pb_records_read(records, n_records, &rows, err);
+	for (size_t i = 0; !st && i < n_records; i++)
+		st = read_facts(cli, records[i], facts, &n_facts, err);
 	if (!st) {
-		input = (struct pb_report_input){ .title = fact(facts, n_facts, "name"), .rows = &rows, .facts = facts, .n_facts = n_facts,
-			.created_utc = fact(facts, n_facts, "created_utc") };
+		input = (struct pb_report_input){ .title = title(facts, n_facts, &trainings), .rows = &rows, .facts = facts, .n_facts = n_facts,
+			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings };
 		st = pb_report_write(&input, s->folder ? s->folder : cli->args[0], &page, err);
 	}
 	if (!st) {
@@ -117,6 +151,7 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	}
 	pb_text_free(&line);
 	pb_free(page);
+	pb_trainings_free(&trainings);
 	pb_rows_free(&rows);
 	return st;
 }
@@ -126,7 +161,8 @@ const struct pb_command pb_cmd_report = {
 	.arguments = "DIR...",
 	.summary = "write report.html, report.pdf, report.md, tables and figures",
 	.help = "Makes pages from the rows of one or more runs: size-quality fronts with 95 % intervals, the tables behind\n"
-		"them, what failed and why, and where it all comes from. Prints the path of report.html. The same rows give\n"
+		"them, what failed and why, and where it all comes from. A folder that holds the log of a training (log.csv\n"
+		"and train.json) is drawn as loss against tokens. Prints the path of report.html. The same rows and logs give\n"
 		"the same bytes.",
 	.flags = flags,
 	.least = 1,

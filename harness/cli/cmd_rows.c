@@ -61,7 +61,9 @@ static enum pb_status rows_run(void *state, struct pb_cli *cli, int *code, struc
 
 	(void)code;
 	pb_rows_init(&rows);
-	st = pb_records_read(cli->args, cli->n_args, &rows, err);
+	st = pb_records_check(cli->args, cli->n_args, err);
+	if (!st)
+		st = pb_records_read(cli->args, cli->n_args, &rows, err);
 	if (!st) {
 		filter(&rows, s);
 		st = pb_rows_format(&rows, s->format ? s->format : "table", &t, err);

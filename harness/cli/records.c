@@ -4,8 +4,7 @@
 #include <sys/stat.h>
 #include "core/base/memory.h"
 
-/* A run that is named twice would count twice in every table and figure. */
-static enum pb_status check_different(const char *const *folders, size_t n, struct pb_error *err)
+enum pb_status pb_records_check(const char *const *folders, size_t n, struct pb_error *err)
 {
 	struct stat *seen = pb_alloc_zero(n, sizeof(*seen));
 	enum pb_status st = seen ? PB_OK : pb_out_of_memory(err, "the list of runs");
@@ -23,7 +22,7 @@ static enum pb_status check_different(const char *const *folders, size_t n, stru
 
 enum pb_status pb_records_read(const char *const *folders, size_t n, struct pb_rows *rows, struct pb_error *err)
 {
-	enum pb_status st = check_different(folders, n, err);
+	enum pb_status st = PB_OK;
 
 	for (size_t i = 0; !st && i < n; i++) {
 		struct pb_store *store = NULL;

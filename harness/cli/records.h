@@ -4,6 +4,8 @@
 
 #include "core/store/store.h"
 
+/* A folder that is named twice would count twice in every table and figure: refused. */
+enum pb_status pb_records_check(const char *const *folders, size_t n, struct pb_error *err) PB_MUST_CHECK;
 /* The rows of all folders, sorted. */
 enum pb_status pb_records_read(const char *const *folders, size_t n, struct pb_rows *rows, struct pb_error *err) PB_MUST_CHECK;
 /* csv, json, jsonl, md, table */

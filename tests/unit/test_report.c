@@ -335,6 +335,26 @@ static void labels(void **state)
 	assert_true(numbers >= 40);
 }
 
+/* In a column: in order, none over another, no further away than need be. */
+static void label_column(void **state)
+{
+	(void)state;
+	static const double heights[8] = { 2, 50, 52, 55, 150, 200, 296, 299 };
+	struct pb_label l[8];
+	for (int i = 0; i < 8; i++)
+		l[i] = (struct pb_label){ .x = 90, .y = heights[i], .w = 40, .h = 13, .key_w = 14, .number = i == 4 ? 7 : 0 };
+	pb_labels_column(l, 8, 100, 0, 300);
+	for (int i = 0; i < 8; i++) {
+		assert_true(l[i].box.x == 100 && l[i].box.w == (i == 4 ? 14 : 40) && l[i].box.y >= 0 && l[i].box.y + 13 <= 300);
+		assert_true(i == 0 || l[i].box.y >= l[i - 1].box.y + 13 - 1e-9);
+	}
+	assert_true(l[0].box.y == 0 && l[7].box.y == 287 && l[6].box.y == 274);
+	/* Three that share their way: the middle of the block is their mean. */
+	assert_true(fabs(l[2].box.y + 6.5 - (50 + 52 + 55) / 3.0) < 1e-9 && l[1].leader && l[3].leader);
+	assert_true(fabs(l[5].box.y + 6.5 - 200) < 1e-9 && !l[5].leader && l[4].number == 7);
+	pb_labels_column(l, 0, 100, 0, 300);
+}
+
 static void canvas_refuses(void **state)
 {
 	(void)state;
@@ -425,7 +445,7 @@ static void sample_rows(struct pb_rows *rows)
 static enum pb_status write_report(const struct pb_rows *rows, const char *folder)
 {
 	const struct pb_fact facts[] = { { "created_utc", "2026-01-31T12:34:56Z" }, { "version", "0.1.0" }, { "sweep", "name: x\nmodels:\n" } };
-	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z" };
+	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z", NULL };
 	char *page = NULL;
 	enum pb_status st = pb_report_write(&input, folder, &page, &err);
 	pb_free(page);
@@ -563,7 +583,7 @@ static void hostile_text(void **state)
 	failed->reason = evil;
 	pb_rows_sort(&rows);
 	const struct pb_fact facts[] = { { evil, evil }, { "version", evil }, { "command", evil } };
-	struct pb_report_input input = { evil, &rows, facts, 3, evil };
+	struct pb_report_input input = { evil, &rows, facts, 3, evil, NULL };
 	char *folder = temporary(), *path = NULL;
 	if (pb_report_write(&input, folder, &path, &err) != PB_OK)
 		fail_msg("%s", err.text);
@@ -760,7 +780,7 @@ int main(int argc, char **argv)
 		return update_golden();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
-		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels),
+		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
 		cmocka_unit_test(canvas_refuses), cmocka_unit_test(escaping), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
 		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(failures), cmocka_unit_test(golden),
 	};
