@@ -427,10 +427,15 @@ void pb_curves_draw_key(const struct pb_figure *f, struct pb_canvas *c)
 {
 	const struct pb_stroke thin_line = { PB_INK_MUTED, 1.0, PB_SOLID }, line = { PB_INK_MUTED, 2.0, PB_SOLID }, outline = { PB_INK_OUTLINE, 0.8, PB_SOLID };
 	double x = f->width - 96.0; /* the texts as measured at 11 px, rounded up: 86 and 76 */
-	pb_canvas_text(c, x, 48.0, PB_LEFT, 11.0, false, PB_INK_TEXT, "validation loss");
-	pb_canvas_line(c, x - 28.0, 44.0, x - 6.0, 44.0, line);
-	pb_canvas_marker(c, PB_SHAPE_CIRCLE, x - 17.0, 44.0, 3.5, PB_INK_MUTED, outline);
-	x -= 116.0;
+	bool validated = false;
+	for (size_t i = 0; i < f->n_curves; i++)
+		validated = validated || f->curves[i].n_validation > 0;
+	if (validated) {
+		pb_canvas_text(c, x, 48.0, PB_LEFT, 11.0, false, PB_INK_TEXT, "validation loss");
+		pb_canvas_line(c, x - 28.0, 44.0, x - 6.0, 44.0, line);
+		pb_canvas_marker(c, PB_SHAPE_CIRCLE, x - 17.0, 44.0, 3.5, PB_INK_MUTED, outline);
+		x -= 116.0;
+	}
 	pb_canvas_text(c, x, 48.0, PB_LEFT, 11.0, false, PB_INK_TEXT, "training loss");
 	pb_canvas_line(c, x - 28.0, 44.0, x - 6.0, 44.0, thin_line);
 }

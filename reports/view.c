@@ -381,8 +381,8 @@ static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
 static enum pb_status make_captions(struct pb_view *view, struct pb_error *err)
 {
 	struct pb_text t = { 0 };
-	view->training_caption = "Thin lines: training loss, the mean over the steps since the line of the log before. Marked lines: validation loss, where it was "
-		"measured. A name stands at the end of its line; lines that are cut by the plot are beyond its range.";
+	view->training_caption = "Thin lines: training loss, the mean over the steps since the line of the log before. Marked lines: validation loss; "
+		"marks that would cover others are left out. A name stands at the end of its line; lines that are cut by the plot are beyond its range.";
 	if (view->main && view->main->is_mean)
 		pb_text_printf(&t, "The value is the mean accuracy over %s, for cells that have all of these tasks; its standard error takes the tasks' "
 			"errors as independent. ", view->main->tasks);

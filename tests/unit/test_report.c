@@ -15,6 +15,7 @@
 
 #include "core/base/csv.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "reports/axis.h"
 #include "reports/canvas.h"
 #include "reports/figure.h"
@@ -442,10 +443,38 @@ static void sample_rows(struct pb_rows *rows)
 	pb_rows_sort(rows);
 }
 
-static enum pb_status write_report(const struct pb_rows *rows, const char *folder)
+#define LOG_HEAD "step,tokens,loss,gradient_norm,learning_rate,validation_loss,seconds\n"
+
+static void add_training(struct pb_trainings *t, const char *folder, const char *name, long long parameters, const char *status, const char *reason, const char *log)
+{
+	struct pb_text facts = { 0 };
+	json_t *object = json_pack("{s:s, s:I, s:i, s:i, s:i, s:f, s:f, s:n, s:s, s:s}", "name", name, "parameters", (json_int_t)parameters,
+		"matrix_parameters", 20, "steps", 4, "tokens", 39300000, "tokens_per_second", 1234.0, "final_loss", 3.5, "validation_loss", "status", status,
+		"reason", reason);
+	char *text = object ? pb_json_canonical(object) : NULL;
+	json_decref(object);
+	pb_text_string(&facts, text ? text : "");
+	const struct pb_training_bytes l = { "log.csv", log, strlen(log) }, f = { "train.json", pb_text_c(&facts), facts.length };
+	if (!text || pb_trainings_add(t, folder, &l, &f, &err) != PB_OK)
+		exit(9);
+	pb_free(text);
+	pb_text_free(&facts);
+}
+
+static void sample_trainings(struct pb_trainings *t)
+{
+	add_training(t, "a", "micro-m", 480000, "done", "",
+		LOG_HEAD "0,0,,,,7.5,0\n10,10000,5,1,0.1,,1\n20,20000,4,1,0.1,4.125,2\n40,40000,3,1,0.1,3.25,3\n");
+	add_training(t, "b", "micro-s", 30000, "diverged", "loss 99 at step 30", LOG_HEAD "10,10000,6,1,0.1,,1\n20,20000,5,1,0.1,5.5,2\n30,30000,99,1,0.1,,2\n");
+	add_training(t, "c", "micro-l", 990000, "running", "", LOG_HEAD);
+	if (pb_trainings_sort(t, &err) != PB_OK)
+		exit(9);
+}
+
+static enum pb_status write_report(const struct pb_rows *rows, const struct pb_trainings *trainings, const char *folder)
 {
 	const struct pb_fact facts[] = { { "created_utc", "2026-01-31T12:34:56Z" }, { "version", "0.1.0" }, { "sweep", "name: x\nmodels:\n" } };
-	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z", NULL };
+	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z", trainings };
 	char *page = NULL;
 	enum pb_status st = pb_report_write(&input, folder, &page, &err);
 	pb_free(page);
@@ -455,9 +484,12 @@ static enum pb_status write_report(const struct pb_rows *rows, const char *folde
 static int write_sample(const char *folder)
 {
 	struct pb_rows rows;
+	struct pb_trainings trainings = { 0 };
 	sample_rows(&rows);
-	enum pb_status st = write_report(&rows, folder);
+	sample_trainings(&trainings);
+	enum pb_status st = write_report(&rows, &trainings, folder);
 	pb_rows_free(&rows);
+	pb_trainings_free(&trainings);
 	if (st != PB_OK)
 		printf("%s\n", err.text);
 	return st == PB_OK ? 0 : 3;
@@ -527,7 +559,8 @@ static void same_bytes(void **state)
 	assert_int_equal(write_sample(a), 0); /* over itself */
 	same_folders(a, c);
 	static const char *const names[] = { "report.html", "report.pdf", "report.md", "rows.csv", "fronts.csv", "figures/front.svg", "figures/front.png",
-		"figures/front.pdf", "figures/front-bits.svg", "figures/piqa-acc.svg", "figures/boolq-acc.png", "figures/wikitext-ppl-token.pdf" };
+		"figures/front.pdf", "figures/front-bits.svg", "figures/piqa-acc.svg", "figures/boolq-acc.png", "figures/wikitext-ppl-token.pdf",
+		"training.csv", "figures/training.svg", "figures/training.png", "figures/training.pdf" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		pb_free(slurp(a, names[i], NULL));
 	discard(root);
@@ -540,14 +573,16 @@ static void page_says(void **state)
 	assert_int_equal(write_sample(folder), 0);
 	char *page = slurp(folder, "report.html", NULL);
 	static const char *const wanted[] = { "12 cells of 2 models", "11 ok, 1 failed, 0 skipped", "no PMU in this VM", "gptq: out of time", "2026-01-31T12:34:56Z",
-		"id=\"front\"", "id=\"table\"", "id=\"tasks\"", "id=\"time\"", "id=\"failed\"", "id=\"provenance\"", "href=\"fronts.csv\"", "data:text/csv",
+		"id=\"front\"", "id=\"table\"", "id=\"tasks\"", "id=\"training\"", "id=\"time\"", "id=\"failed\"", "id=\"provenance\"", "href=\"fronts.csv\"", "data:text/csv",
 		"data-cell=\"cell00\"", "<title>rtn w4", "Beyond the range, drawn as arrows: onebit w1", "data-front=\"true\"", "1.5 s",
-		/* each task its own time and counters */ "250 ms", "500 ms", "750 ms", ">7001</td>", ">7002</td>", ">7003</td>" };
+		/* each task its own time and counters */ "250 ms", "500 ms", "750 ms", ">7001</td>", ">7002</td>", ">7003</td>",
+		"3 trainings: 1 done, 1 diverged, 1 running.", "href=\"training.csv\"", "data-run=\"micro-m\"", "validation loss 4.125", "micro-s (diverged)",
+		"diverged: loss 99 at step 30", "micro-s up to 99", ">39.3 M</td>", "1 of the logs\u2019 lines" };
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		if (!strstr(page, wanted[i]))
 			fail_msg("the page does not say '%s'", wanted[i]);
 	const char *last = page;
-	for (size_t i = 5; i < 11; i++) { /* sections in order */
+	for (size_t i = 5; i < 12; i++) { /* sections in order */
 		const char *at = strstr(page, wanted[i]);
 		assert_true(at > last);
 		last = at;
@@ -612,7 +647,7 @@ static void write_and_discard(struct pb_rows *rows, const char *wanted)
 {
 	char *folder = temporary();
 	pb_rows_sort(rows);
-	if (write_report(rows, folder) != PB_OK)
+	if (write_report(rows, NULL, folder) != PB_OK)
 		fail_msg("%s", err.text);
 	char *page = slurp(folder, "report.html", NULL);
 	if (!strstr(page, wanted))
@@ -674,6 +709,57 @@ static void sizes_of_input(void **state)
 	add(&rows, "b", "piqa", 1000, -1e308);
 	add(&rows, "c", "piqa", 2000, 0.5);
 	write_and_discard(&rows, "3 points");
+}
+
+/* Trainings of all sizes, alone: nothing is said of rows, and every number of a log can be drawn. */
+static void only_trainings(void **state)
+{
+	(void)state;
+	static char longest[2001];
+	static const char evil[] = "</title></script><script>alert(1)</script>\"' onload=\"x\" \x01]]>&amp;|`*\n# h";
+	const struct {
+		const char *name, *status, *log, *wanted;
+	} cases[] = {
+		{ "none", "running", LOG_HEAD, "nothing to draw" },
+		{ "at-zero", "running", LOG_HEAD "0,0,,,,7,0\n", "nothing to draw" },
+		{ "no-loss", "running", LOG_HEAD "1,1,,1,1,,0\n", "nothing to draw" },
+		{ "one-line", "done", LOG_HEAD "1,1024,7,1,1,,0\n", "1 training: 1 done." },
+		{ "one-validation", "done", LOG_HEAD "1,1024,,1,1,7,0\n", "data-validation-loss=\"7\"" },
+		{ "largest", "done", LOG_HEAD "1,1,1.7976931348623157e308,1,1,-1.7976931348623157e308,0\n2,9223372036854775807,1e308,1,1,0,0\n", "data-run=\"largest\"" },
+		{ "smallest", "done", LOG_HEAD "1,1,4e-324,1,1,,0\n2,1,-4e-324,1,1,0,0\n3,1,1e308,,,,\n", "smallest up to 1e+308" },
+		{ "negative", "done", LOG_HEAD "1,1,-3,1,1,,0\n2,2,-2,1,1,,0\n", "negative" },
+		{ evil, "done", LOG_HEAD "1,1024,7,1,1,,0\n2,2048,6,1,1,6.5,0\n", "&lt;script&gt;alert(1)" },
+		{ longest, "diverged", LOG_HEAD "1,1024,7,1,1,,0\n2,2048,6,1,1,6.5,0\n", "WWW" },
+	};
+	memset(longest, 'W', sizeof longest - 1);
+	for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) { /* one after another, then all of them sixty times */
+		struct pb_rows rows;
+		struct pb_trainings t = { 0 };
+		bool all = i == sizeof cases / sizeof *cases;
+		pb_rows_init(&rows);
+		for (size_t k = 0; k < (all ? 60 * i : 1); k++) {
+			size_t which = all ? k % i : i;
+			char folder[32];
+			snprintf(folder, sizeof folder, "f%zu", k);
+			add_training(&t, folder, cases[which].name, (long long)(k % 7), cases[which].status, evil, cases[which].log);
+		}
+		assert_int_equal(pb_trainings_sort(&t, &err), PB_OK);
+		char *folder = temporary();
+		if (write_report(&rows, &t, folder) != PB_OK)
+			fail_msg("%s: %s", all ? "all" : cases[i].name, err.text);
+		char *page = slurp(folder, "report.html", NULL), *markdown = slurp(folder, "report.md", NULL);
+		if (!strstr(page, all ? "have no room for their names" : cases[i].wanted))
+			fail_msg("the page does not say '%s'", all ? "no room" : cases[i].wanted);
+		static const char *const none_of[] = { "id=\"front\"", "id=\"table\"", "id=\"time\"", "id=\"failed\"", "0 cells", "rows.csv", "<script>alert", "\" onload" };
+		for (size_t k = 0; k < sizeof none_of / sizeof *none_of; k++)
+			if (strstr(page, none_of[k]) || strstr(markdown, none_of[k]))
+				fail_msg("%s: the page says '%s'", all ? "all" : cases[i].name, none_of[k]);
+		assert_null(strstr(markdown, "\n# h"));
+		pb_free(page);
+		pb_free(markdown);
+		discard(folder);
+		pb_trainings_free(&t);
+	}
 }
 
 /* Whatever fails, the report ends with a sentence and exit code 3, never with a crash. */
@@ -782,7 +868,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
 		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
 		cmocka_unit_test(canvas_refuses), cmocka_unit_test(escaping), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
-		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(failures), cmocka_unit_test(golden),
+		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(only_trainings), cmocka_unit_test(failures), cmocka_unit_test(golden),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
