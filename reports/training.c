@@ -164,7 +164,12 @@ static enum pb_status read_facts(struct pb_training *run, struct pb_arena *arena
 		st = get_number(numbers[i].to, object, numbers[i].key, file, err);
 	if (st == PB_OK)
 		st = get_status(run, object, file, err);
-	return st == PB_OK ? get_string(&run->reason, arena, object, "reason", file, err) : st;
+	if (st == PB_OK)
+		st = get_string(&run->reason, arena, object, "reason", file, err);
+	run->version = "";
+	if (st == PB_OK && json_object_get(object, "version"))
+		st = get_string(&run->version, arena, object, "version", file, err);
+	return st;
 }
 
 static enum pb_status parse_facts(struct pb_training *run, struct pb_arena *arena, const struct pb_training_bytes *facts, struct pb_error *err)

@@ -28,6 +28,7 @@ struct pb_training {
 	const char *name;               /* of train.json; pb_trainings_sort makes names different */
 	enum pb_training_status status;
 	const char *reason;             /* why it ended, or "" */
+	const char *version;            /* of the program that trained, or "" */
 	int64_t parameters, matrix_parameters, steps, tokens;
 	double tokens_per_second, final_loss, validation_loss; /* NaN: not known */
 	struct pb_training_line *lines;

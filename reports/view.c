@@ -511,8 +511,8 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 	}
 	for (size_t i = 0; ok && i < view->n_trainings; i++) {
 		const struct pb_training *run = &view->input->trainings->runs[i];
-		const char *value = pb_arena_printf(view->arena, "%" PRId64 " steps, %" PRId64 " of %" PRId64 " parameters in matrices, SHA-256 of log.csv %s",
-			run->steps, run->matrix_parameters, run->parameters, run->log_hash);
+		const char *value = pb_arena_printf(view->arena, "%" PRId64 " steps, %" PRId64 " of %" PRId64 " parameters in matrices, SHA-256 of log.csv %s%s%s",
+			run->steps, run->matrix_parameters, run->parameters, run->log_hash, *run->version ? ", trained by paretobench " : "", run->version);
 		ok = value && add_pair(view, list, &used, "training", run->name, value);
 	}
 	if (!ok)

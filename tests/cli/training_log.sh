@@ -33,6 +33,15 @@ cp s/log.csv s/train.json run
 paretobench report run
 grep -c '2 cells of .* 1 training: 1 done.' run/report.html
 
+# As `train` writes them.
+for n in 3 5; do
+	printf 'model: {dim: 16, layers: 1, heads: 2}\ndata: {world: small}\ntrain: {steps: %s, sequences: 4, length: 32}\n' $n > t$n.yaml
+	paretobench train t$n.yaml -o t$n --quiet
+done
+paretobench report t3 t5 -o page4
+sed 's/,.*//' page4/training.csv | sort | uniq -c | awk '{ print $1, $2 }'
+grep -c '^- training t[35]: [35] steps, .* trained by paretobench ' page4/report.md
+
 # Refused in one line, with the file and its line.
 try() { "$@" > out 2> err; code=$?; echo "$code $(wc -l < err) $(head -1 err)"; }
 try paretobench report data

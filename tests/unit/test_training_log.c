@@ -36,6 +36,7 @@ static void reads(void **state)
 	assert_string_equal(run->name, "micro-s");
 	assert_string_equal(run->folder, "run");
 	assert_string_equal(run->reason, "");
+	assert_string_equal(run->version, "");
 	assert_int_equal(run->status, PB_TRAINING_DONE);
 	assert_string_equal(pb_training_status_name(run->status), "done");
 	assert_true(run->parameters == 30000 && run->matrix_parameters == 20 && run->steps == 4 && run->tokens == 4096);
@@ -47,7 +48,8 @@ static void reads(void **state)
 	assert_int_equal(strlen(run->log_hash), 64);
 	/* Columns in another order, and more of them; no line yet. */
 	OK(add(&t, "b", "more,seconds,validation_loss,step,learning_rate,gradient_norm,loss,tokens\nx,1,,1,0.5,2,3,7\n",
-		FACTS("b", "1", "diverged", "loss 1e9 at step 3"), ERR));
+		FACTS("b", "1, \"version\": \"0.1\", \"train\": {}", "diverged", "loss 1e9 at step 3"), ERR));
+	assert_string_equal(t.runs[1].version, "0.1");
 	assert_true(t.runs[1].lines[0].step == 1 && t.runs[1].lines[0].tokens == 7 && t.runs[1].lines[0].loss == 3.0 && t.runs[1].lines[0].seconds == 1.0);
 	assert_string_equal(t.runs[1].reason, "loss 1e9 at step 3");
 	OK(add(&t, "c", HEAD, FACTS("c", "1", "running", ""), ERR));
@@ -90,6 +92,7 @@ static void refuses(void **state)
 		{ HEAD, FACTS("a", "1.5", "done", ""), "run/train.json: 'parameters' is not a whole number from 0 on" },
 		{ HEAD, FACTS("a", "-1", "done", ""), "run/train.json: 'parameters' is not a whole number from 0 on" },
 		{ HEAD, FACTS("a", "1, \"parameters\": 2", "done", ""), "run/train.json:1:" },
+		{ HEAD, FACTS("a", "1, \"version\": 1", "done", ""), "run/train.json: 'version' is not a string" },
 		{ HEAD, FACTS("a", "1", "stopped", ""), "run/train.json: 'status' is none of running, done, diverged" },
 		{ HEAD, "{\"name\": \"a\", \"parameters\": 1, \"matrix_parameters\": 1, \"steps\": 1, \"tokens\": 1, \"tokens_per_second\": \"fast\"}",
 			"run/train.json: 'tokens_per_second' is neither a number nor null" },
