@@ -14,6 +14,8 @@
  * be shared by all matrices that read the same input, and by a whole product's loss; here each matrix has its own, and pays
  * for it: 16 bits a column, 16 / rows bits a weight.
  *
+ * Scratch: 4 cols^2 + 5 rows cols bytes.
+ *
  * Source: arXiv 2306.00978; llm-awq d6e797a (auto_scale.py, auto_clip.py), AutoAWQ 88e4c76 (duo_scaling). Deviations: scales a
  * matrix, as above; errors from H of all calibration tokens in place of a sample's; ranges always include 0 (uniform.h). */
 #include "quantizers/quantizer.h"
