@@ -137,7 +137,7 @@ static bool fake_stop(void *set, double *values, struct pb_why *why)
 		if (strcmp(e, "INS") == 0)
 			values[i] = 4.0 * PB_PROOF_LOOPS * s->runs;
 		else if (strcmp(e, "CYC") == 0)
-			values[i] = 1.5 * PB_PROOF_LOOPS * s->runs;
+			values[i] = 0.5 * PB_PROOF_LOOPS * s->runs; /* a believable clock, however fast iterations are */
 		else if (strcmp(e, "BR") == 0)
 			values[i] = 1.0 * PB_PROOF_LOOPS * s->runs;
 		else if (strcmp(e, "perf::TASK-CLOCK") == 0)
@@ -286,7 +286,7 @@ static void everything_works(void **state)
 	assert_int_equal(reading("instructions")->passes, 1);
 	assert_string_equal(reading("cycles")->source, "fake:CYC");
 	assert_reading("branch_misses", PB_COUNTER_MEASURED, NULL);
-	assert_true(fabs(reading("ipc")->value - 4.0 / 1.5) < 1e-12);
+	assert_true(fabs(reading("ipc")->value - 4.0 / 0.5) < 1e-12);
 	assert_reading("cpu_time", PB_COUNTER_MEASURED, NULL);
 	assert_in_range((unsigned)(1e3 * reading("cpu_time")->value), 8, 60);
 	assert_string_equal(reading("context_switches")->source, "os:getrusage ru_nvcsw + ru_nivcsw");
