@@ -34,8 +34,9 @@ struct PB_R(transform) {
 	void *arg;
 	enum pb_post post;              /* of every matrix's output */
 	pb_transform_size_fn n_parameters;
-	/* First values of the transform's parameters, from the latent weights. */
-	void (*start)(void *arg, const struct pb_parameter *matrix, const PB_REAL *latent, PB_REAL *parameters);
+	/* First values of the transform's parameters, from weights that were not trained with it; the latent weights may get other
+	 * values too. Called once. */
+	void (*start)(void *arg, const struct pb_parameter *matrix, PB_REAL *latent, PB_REAL *parameters);
 	void (*forward)(void *arg, const struct pb_parameter *matrix, const PB_REAL *latent, const PB_REAL *parameters, PB_REAL *used);
 	/* gradient: of the used weights, becomes that of the latent ones. parameter_gradient: is set. */
 	void (*backward)(void *arg, const struct pb_parameter *matrix, const PB_REAL *latent, const PB_REAL *parameters, PB_REAL *gradient,
@@ -86,6 +87,8 @@ enum pb_status PB_R(network_open)(struct PB_R(network) **out, const struct pb_co
 	const struct PB_R(transform) *transform, struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
 void PB_R(network_close)(struct PB_R(network) *net);        /* NULL is fine */
 
+/* First values of the transform's parameters, where there is one. */
+void PB_R(network_start)(struct PB_R(network) *net);
 /* Makes the used weights; to be called whenever parameters have changed. */
 void PB_R(network_prepare)(struct PB_R(network) *net);
 /* Gradients begin at 0. */
@@ -94,7 +97,9 @@ void PB_R(network_clear)(struct PB_R(network) *net);
  * the extra loss. backward: adds the gradient with respect to the used weights. extra: or NULL. */
 double PB_R(network_run)(struct PB_R(network) *net, const int32_t *tokens, const int32_t *targets, double scale, bool backward,
 	const struct PB_R(extra_loss) *extra);
-/* Logits of tokens [first, first + n) of the last run, into (n, n_vocab). */
+/* The forward pass alone, up to the states: for a network that others are compared with. */
+void PB_R(network_forward)(struct PB_R(network) *net, const int32_t *tokens);
+/* Logits of tokens [first, first + n) of the last pass, into (n, n_vocab). */
 void PB_R(network_logits)(struct PB_R(network) *net, uint32_t first, uint32_t n, PB_REAL *out);
 /* Turns gradients of the used weights into those of the parameters; once, after the last run that adds to them. */
 void PB_R(network_finish)(struct PB_R(network) *net);

@@ -26,6 +26,7 @@ struct pb_optimizer {
 	const struct pb_layout *layout;
 	struct pb_pool *pool;
 	bool eight_bits;
+	unsigned frozen;        /* kinds, 1 << each */
 	size_t n_chunks, n_blocks;
 	struct chunk *chunks;
 	double *sums;           /* of each chunk */
@@ -42,6 +43,8 @@ static void cut(struct pb_optimizer *o, struct chunk *out)
 		const struct pb_parameter *p = &o->layout->parameters[i];
 		bool decays = p->kind != PB_PARAMETER_NORM && p->kind != PB_PARAMETER_TRANSFORM;
 
+		if (o->frozen >> p->kind & 1)
+			continue;
 		for (size_t at = 0; at < p->n; at += CHUNK) {
 			uint32_t n = p->n - at < CHUNK ? (uint32_t)(p->n - at) : CHUNK;
 
@@ -135,6 +138,12 @@ void pb_optimizer_close(struct pb_optimizer *o)
 	pb_free(o->v_scales);
 	pb_free(o->maps);
 	pb_free(o);
+}
+
+void pb_optimizer_freeze(struct pb_optimizer *o, unsigned kinds)
+{
+	o->frozen = kinds;
+	cut(o, o->chunks);
 }
 
 /* ---- norm of the gradient ---- */

@@ -24,6 +24,9 @@ struct pb_adam {
 /* The layout and the pool outlive it. */
 enum pb_status pb_optimizer_open(struct pb_optimizer **out, const struct pb_layout *layout, bool eight_bits, struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
 void pb_optimizer_close(struct pb_optimizer *o);            /* NULL is fine */
+/* Kinds of parameters that stay as they are, a sum of 1 << enum pb_parameter_kind: no step, no decay, no part of the norm. Before
+ * the first step. */
+void pb_optimizer_freeze(struct pb_optimizer *o, unsigned kinds);
 
 /* Root of the sum of squares over all parameters, summed in a fixed order in double. */
 double pb_optimizer_norm(struct pb_optimizer *o, const float *gradient);

@@ -63,6 +63,11 @@ uint64_t pb_trainer_steps(const struct pb_trainer *t)
 	return t->step;
 }
 
+void pb_trainer_freeze(struct pb_trainer *t, unsigned kinds)
+{
+	pb_optimizer_freeze(t->optimizer, kinds);
+}
+
 void pb_trainer_add_loss(struct pb_trainer *t, const struct pb_extra_loss_f32 *extra, void (*before)(void *arg, const int32_t *tokens))
 {
 	t->extra = extra;
@@ -70,18 +75,6 @@ void pb_trainer_add_loss(struct pb_trainer *t, const struct pb_extra_loss_f32 *e
 }
 
 /* ---- first weights ---- */
-
-static void start_transform(struct pb_network_f32 *net)
-{
-	const struct pb_transform_f32 *tr = net->transform;
-
-	for (uint32_t i = net->layout.transforms; i < net->layout.n; i++) {
-		const struct pb_parameter *p = &net->layout.parameters[i];
-		const struct pb_parameter *m = &net->layout.parameters[pb_layout_matrix(p->layer, p->slot)];
-
-		tr->start(tr->arg, m, net->parameters + m->first, net->parameters + p->first);
-	}
-}
 
 static void round_to_master(struct pb_trainer *t)
 {
@@ -94,7 +87,7 @@ static void round_to_master(struct pb_trainer *t)
 static void finish_start(struct pb_trainer *t)
 {
 	round_to_master(t);
-	start_transform(t->net);
+	pb_network_start_f32(t->net);
 	round_to_master(t);
 	t->step = 0;
 }
@@ -149,7 +142,6 @@ enum pb_status pb_network_take_model(struct pb_network_f32 *net, const struct pb
 	}
 	if (pb_count_not_finite(net->parameters, net->layout.total))
 		return pb_fail(err, PB_NUMERIC, "training: %s: weights are not finite", model->path);
-	start_transform(net);
 	return PB_OK;
 }
 

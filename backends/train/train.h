@@ -54,13 +54,15 @@ enum pb_status pb_trainer_open(struct pb_trainer **out, const struct pb_config *
 void pb_trainer_close(struct pb_trainer *t);                /* NULL is fine */
 struct pb_network_f32 *pb_trainer_network(struct pb_trainer *t);
 uint64_t pb_trainer_steps(const struct pb_trainer *t);      /* done */
+/* Kinds of parameters that are not trained, a sum of 1 << enum pb_parameter_kind; before the first step. */
+void pb_trainer_freeze(struct pb_trainer *t, unsigned kinds);
 /* A loss beside the cross-entropy. before: called with the tokens of each micro-batch ahead of it, for a teacher's own
  * pass; or NULL. */
 void pb_trainer_add_loss(struct pb_trainer *t, const struct pb_extra_loss_f32 *extra, void (*before)(void *arg, const int32_t *tokens));
 
 /* Random weights: normal with deviation `init`, o and down over sqrt(2 n_layers) of it; norms 1. */
 void pb_trainer_start(struct pb_trainer *t);
-/* The weights of a model of the same shape. */
+/* The weights of a model of the same shape; pb_trainer_take_model then starts the transform. */
 enum pb_status pb_trainer_take_model(struct pb_trainer *t, const struct pb_model *model, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_network_take_model(struct pb_network_f32 *net, const struct pb_model *model, struct pb_error *err) PB_MUST_CHECK;
 

@@ -17,14 +17,8 @@
 #include "backends/train/train.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/expect.h"
+#include "tests/unit/mixed_model.h"
 #include "tests/unit/train_hooks.h"
-
-/* The model of tests/vectors/train/adamw20.txt. */
-static struct pb_config tiny_config(void)
-{
-	return (struct pb_config){ .architecture = "llama", .n_vocab = 64, .dim = 32, .n_layers = 2, .n_heads = 4, .n_kv_heads = 2, .head_dim = 8,
-		.hidden = 48, .context = 64, .norm_eps = 1e-5f, .rope_base = 10000, .bos = -1, .eos = -1 };
-}
 
 static struct pb_recipe tiny_recipe(const char *text)
 {
@@ -70,21 +64,11 @@ static size_t weight_bytes(struct pb_trainer *t)
 
 /* ---- torch ---- */
 
-static uint32_t mix(uint32_t p, uint32_t k)
-{
-	uint32_t x = k * 2654435761u + p * 2246822519u + 12345u;
-
-	x ^= x >> 15;
-	x *= 2246822519u;
-	return x ^ x >> 13;
-}
-
 static void test_torch(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = open_trainer(&c, "", NULL);
-	struct pb_network_f32 *net = pb_trainer_network(t);
-	int32_t inputs[64], targets[64];
+	int32_t inputs[MIXED_TOKENS], targets[MIXED_TOKENS];
 	FILE *f = fopen("tests/vectors/train/adamw20.txt", "r");
 	char line[256];
 	unsigned lines = 0;
@@ -92,19 +76,8 @@ static void test_torch(void **state)
 	(void)state;
 	if (!f)
 		fail_msg("tests/vectors/train/adamw20.txt: not there; run from the repository's root");
-	for (uint32_t i = 0; i < net->layout.n; i++) {
-		const struct pb_parameter *p = &net->layout.parameters[i];
-
-		for (uint32_t k = 0; k < p->n; k++) {
-			double u = mix(i, k) / 4294967296.0 - 0.5;
-
-			net->parameters[p->first + k] = (float)(p->kind == PB_PARAMETER_NORM ? 1 + 0.2 * u : 0.4 * u);
-		}
-	}
-	for (uint32_t i = 0; i < 64; i++) {
-		inputs[i] = (int32_t)(mix(1000, i / 16 * 17 + i % 16) % 64);
-		targets[i] = (int32_t)(mix(1000, i / 16 * 17 + i % 16 + 1) % 64);
-	}
+	mixed_fill(pb_trainer_network(t));
+	mixed_tokens(inputs, targets);
 	while (fgets(line, sizeof line, f)) {
 		double loss, norm, rate;
 		unsigned long step;
@@ -130,7 +103,7 @@ static void test_torch(void **state)
 /* 200 steps at once, and 100, a checkpoint, 100 by another trainer. */
 static void check_resume(const char *recipe)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *one = open_trainer(&c, recipe, NULL), *two = open_trainer(&c, recipe, NULL), *three = open_trainer(&c, recipe, NULL);
 	int32_t *tokens = make_tokens(700, c.n_vocab);
 	struct pb_batches data, other;
@@ -177,7 +150,7 @@ static void test_resume(void **state)
 
 static void test_threads(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	float *first = NULL;
 	int32_t *tokens = make_tokens(700, c.n_vocab);
 
@@ -213,7 +186,7 @@ static void test_threads(void **state)
 
 static void test_no_growth(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = open_trainer(&c, "", NULL);
 	int32_t *tokens = make_tokens(700, c.n_vocab);
 	struct pb_batches data;
@@ -258,7 +231,7 @@ static double reference_loss(const char *folder, const int32_t *tokens, uint32_t
 
 static void check_folder(bool interleaved, bool tied, enum pb_rope_scaling scaling, enum pb_dtype dtype, double most)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	int32_t *tokens = make_tokens(700, c.n_vocab);
 	struct pb_batches data;
 	struct pb_step s;
@@ -314,7 +287,7 @@ static void test_folder(void **state)
 
 static void test_optimizer(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_layout layout;
 	struct pb_optimizer *o;
 	struct pb_adam adam = { .rate = 0.01, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .decay = 0.1, .gradient_scale = 0.5, .step = 1 };
@@ -370,7 +343,7 @@ static void test_schedules(void **state)
  * large, makes tiny steps. */
 static void test_clipping(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	int32_t *tokens = make_tokens(700, c.n_vocab);
 	struct pb_batches data;
 	double moved[2];
@@ -403,7 +376,7 @@ static void test_clipping(void **state)
 
 static double final_loss(const char *recipe)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = open_trainer(&c, recipe, NULL);
 	int32_t *tokens = make_tokens(700, c.n_vocab);
 	struct pb_batches data;
@@ -463,7 +436,7 @@ static double nothing(void *arg, uint32_t first, uint32_t n, const float *logits
 
 static void test_hooks(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_recipe r = tiny_recipe("steps=60,sequences=8");
 	struct pb_trainer *t = NULL;
 	int32_t *tokens = make_tokens(700, c.n_vocab);
@@ -500,7 +473,7 @@ static void test_hooks(void **state)
 
 static void test_fisher(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_network_f32 *net;
 	int32_t *tokens = make_tokens(100, c.n_vocab);
 	float *sums, *expected;
@@ -572,7 +545,7 @@ static void test_bad_recipes(void **state)
 		{ "learning_rate=0", "recipe: learning_rate: not above 0" }, { "warmup=21", "recipe: warmup: 21 updates are more than the 20 steps" },
 		{ "sequences=65536,length=65536", "recipe: sequences, length: 65536 times 65536 tokens" }, { "micro_batches=65536,sequences=2048", "recipe: micro_batches" },
 	};
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = NULL;
 	struct pb_error err;
 
@@ -594,7 +567,7 @@ static void test_bad_recipes(void **state)
 
 static void test_diverged(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = open_trainer(&c, "", NULL);
 	struct pb_network_f32 *net = pb_trainer_network(t);
 	int32_t *tokens = make_tokens(700, c.n_vocab);
@@ -629,7 +602,7 @@ static void test_diverged(void **state)
 /* A rate that is far too high ends with a line, whatever the numbers do. */
 static void test_rate_too_high(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = open_trainer(&c, "steps=1000,learning_rate=10,warmup=0,clip=0", NULL);
 	int32_t *tokens = make_tokens(700, c.n_vocab);
 	struct pb_batches data;
@@ -651,7 +624,7 @@ static void test_rate_too_high(void **state)
 
 static void test_bad_steps(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = open_trainer(&c, "", NULL);
 	int32_t inputs[64] = { 0 }, targets[64] = { 0 };
 	struct pb_step s;
@@ -674,7 +647,7 @@ static void test_bad_steps(void **state)
 
 static void test_bad_checkpoints(void **state)
 {
-	struct pb_config c = tiny_config();
+	struct pb_config c = mixed_config();
 	struct pb_trainer *t = open_trainer(&c, "", NULL), *other = open_trainer(&c, "learning_rate=0.02", NULL), *eight = open_trainer(&c, "recompute=true", NULL);
 	float values[4] = { 0 };
 	struct pb_named_tensor tensor = { "parameters", { .dtype = PB_F32, .n_dims = 1, .shape = { 4 }, .data = values, .bytes = sizeof values } };
