@@ -147,6 +147,12 @@ enum pb_status pb_levels_named(const char *name, float out[PB_MAX_LEVELS], unsig
 			out[i] = (float)(i - (1 << (bits - 1)));
 	} else if (!strcmp(name, "sign")) {
 		*n = copy_levels(out, (const float[]){ -1.0f, 1.0f }, 2);
+	} else if (!strcmp(name, "sign_bit")) {
+		*n = copy_levels(out, (const float[]){ 1.0f, -1.0f }, 2);
+	} else if (name_with_digit(name, "seq:", 2, 8, &bits)) {
+		*n = bits;
+		for (int i = 0; i < (int)bits; i++)
+			out[i] = (float)(2 * i + 1 - (int)bits) / (float)bits;
 	} else if (!strcmp(name, "ternary")) {
 		*n = copy_levels(out, (const float[]){ -1.0f, 0.0f, 1.0f }, 3);
 	} else if (name_with_digit(name, "int:", 2, 8, &bits)) {

@@ -67,6 +67,12 @@ static void integers(void **state)
 	assert_true(levels[0] == -1.0f && levels[1] == 1.0f);
 	assert_int_equal(named("ternary", levels), 3);
 	assert_true(levels[0] == -1.0f && levels[1] == 0.0f && levels[2] == 1.0f);
+	assert_int_equal(named("sign_bit", levels), 2);
+	assert_true(levels[0] == 1.0f && levels[1] == -1.0f);
+	assert_int_equal(named("seq:3", levels), 3);
+	assert_true(levels[0] == -2 / 3.0f && levels[1] == 0.0f && levels[2] == 2 / 3.0f);
+	assert_int_equal(named("seq:4", levels), 4);
+	assert_true(levels[0] == -0.75f && levels[1] == -0.25f && levels[2] == 0.25f && levels[3] == 0.75f);
 }
 
 static void linear_maps(void **state)
@@ -205,7 +211,7 @@ static void unknown_names(void **state)
 	(void)state;
 	static const char *const names[] = { "", "int", "int:", "int:1", "int:9", "int:10", "int:4 ", "float:0:3", "float:5:3",
 		"float:8:0", "float:2:", "float:2:12", "float:2", "dynamic:1", "dynamic:9", "dynamic_unsigned:", "signed:0",
-		"signed:9", "NF4", "ternary2", "integer:8",
+		"signed:9", "seq:1", "seq:9", "seq:", "NF4", "ternary2", "integer:8",
 		"a name that is much longer than every name of a table could be and goes on" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		float levels[PB_MAX_LEVELS] = { 42.0f };
@@ -259,7 +265,7 @@ static void check_nearest(const float *levels, unsigned n, struct pb_rng *r)
 static void nearest_levels(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "sign", "ternary", "int:3", "int:8", "signed:4", "float:2:1", "float:3:4", "dynamic:4",
+	static const char *const names[] = { "sign", "sign_bit", "ternary", "seq:3", "seq:4", "int:3", "int:8", "signed:4", "float:2:1", "float:3:4", "dynamic:4",
 		"dynamic:8", "dynamic_unsigned:8", "nf4", "af4", "fp4_bnb", "fp4_mx", "integer" };
 	struct pb_rng r = pb_rng_make(2, 0);
 	float levels[PB_MAX_LEVELS];
