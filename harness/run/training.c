@@ -10,17 +10,15 @@
 #include <unistd.h>
 #include <cblas.h>
 #include "core/base/clock.h"
-#include "core/base/csv.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
 #include "harness/run/interrupt.h"
 #include "harness/run/training_data.h"
+#include "harness/run/training_log.h"
 
-#define LOG_LINES 100           /* about so many in all */
-#define LOG_LIMIT ((size_t)64 << 20)
-#define LOG_HEAD "step,tokens,loss,gradient_norm,learning_rate,validation_loss,seconds\n"
+#define FILE_LIMIT ((size_t)64 << 20)
 
 struct training {
 	const struct pb_training_recipe *recipe;
@@ -32,13 +30,10 @@ struct training {
 	struct pb_trainer *trainer;
 	struct pb_batches batches;
 	struct pb_progress progress;
-	struct pb_text log;             /* all of log.csv */
+	struct pb_training_log log;
 	int lock;                       /* of the folder; -1: none */
-	double loss_sum;                /* of the steps since the last line of the log */
-	uint64_t loss_steps;
-	double seconds, here_seconds;   /* of all steps; of this process's */
+	double here_seconds;            /* of this process's steps */
 	uint64_t here_tokens;
-	double loss, validation_loss;   /* of the last line; NaN: none */
 	int32_t *inputs, *targets;      /* a batch of the validation */
 	struct pb_error *err;
 };
@@ -91,8 +86,8 @@ static enum pb_status write_state(struct training *t, const char *status, const 
 
 	o = train ? json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:s}", "name", t->recipe->name, "status", status, "reason", reason,
 		"version", pb_version(), "parameters", (json_int_t)l->count, "matrix_parameters", (json_int_t)matrix_parameters(l), "steps", (json_int_t)steps,
-		"tokens", (json_int_t)(steps * step_tokens(t)), "tokens_per_second", pb_json_number(rate(t)), "final_loss", pb_json_number(t->loss),
-		"validation_loss", pb_json_number(t->validation_loss), "data_hash", t->data.hash, "model_hash", t->summary->hash, "train", train,
+		"tokens", (json_int_t)(steps * step_tokens(t)), "tokens_per_second", pb_json_number(rate(t)), "final_loss", pb_json_number(t->log.loss),
+		"validation_loss", pb_json_number(t->log.validation_loss), "data_hash", t->data.hash, "model_hash", t->summary->hash, "train", train,
 		"from", t->from ? t->from->hash : "", "openblas_core", openblas_get_corename()) : NULL;
 	text = o ? pb_json_pretty(o) : NULL;
 	st = text ? write_file(t, "train.json", text, strlen(text)) : pb_out_of_memory(t->err, "train.json");
@@ -105,85 +100,30 @@ static enum pb_status write_state(struct training *t, const char *status, const 
 
 static enum pb_status save(struct training *t)
 {
-	json_t *o = json_pack("{s:s, s:o, s:I, s:f}", "data", t->data.hash, "loss_sum", pb_json_number(t->loss_sum), "loss_steps", (json_int_t)t->loss_steps,
-		"seconds", t->seconds);
-	char *note = o ? pb_json_canonical(o) : NULL, *path = path_of(t, "checkpoint.safetensors");
+	char *note = pb_training_log_note(&t->log, t->data.hash), *path = path_of(t, "checkpoint.safetensors");
 	enum pb_status st = note && path ? pb_trainer_save(t->trainer, path, note, t->err) : pb_out_of_memory(t->err, "a checkpoint");
 
-	json_decref(o);
 	pb_free(note);
 	pb_free(path);
 	return st ? st : write_state(t, "running", "");
 }
 
-static enum pb_status read_note(struct training *t, const char *path, const char *note)
-{
-	json_t *o = NULL;
-	const char *data = NULL;
-	double sum = 0, seconds = 0;
-	json_int_t steps = 0;
-	enum pb_status st = pb_json_parse(&o, path, note, strlen(note), t->err);
-
-	if (!st && (json_unpack(o, "{s:s, s:F, s:I, s:F}", "data", &data, "loss_sum", &sum, "loss_steps", &steps, "seconds", &seconds) || steps < 0))
-		st = pb_fail(t->err, PB_FORMAT, "%s: not a checkpoint of paretobench train", path);
-	if (!st && strcmp(data, t->data.hash) != 0)
-		st = pb_fail(t->err, PB_USAGE, "%s: not resumed: it is of other training data\nname another folder with -o, or remove this one", path);
-	t->loss_sum = sum;
-	t->loss_steps = (uint64_t)steps;
-	t->seconds = seconds;
-	json_decref(o);
-	return st;
-}
-
-/* Lines up to the step of the checkpoint; the rest is made again. */
-static enum pb_status keep_log(struct training *t, uint64_t step)
-{
-	char *path = path_of(t, "log.csv"), *data = NULL;
-	struct pb_csv csv = {0};
-	size_t size = 0;
-	enum pb_status st = path ? pb_file_read(path, LOG_LIMIT, &data, &size, t->err) : pb_out_of_memory(t->err, "a path");
-
-	if (!st)
-		st = pb_csv_parse(&csv, path, data, size, t->err);
-	for (size_t i = 1; !st && i < csv.n_rows; i++) {
-		int64_t at;
-		double *const targets[2] = { &t->loss, &t->validation_loss };
-		const size_t columns[2] = { 2, 5 };
-
-		if (csv.n_fields[i] != 7 || !csv.fields[i][0] || !pb_parse_int64(csv.fields[i][0], &at)) {
-			st = pb_fail(t->err, PB_FORMAT, "%s:%u: not a line of a training log", path, csv.lines[i]);
-			break;
-		}
-		if ((uint64_t)at > step)
-			break;
-		for (size_t k = 0; k < 7; k++)
-			pb_csv_text(&t->log, csv.fields[i][k]);
-		pb_csv_end(&t->log);
-		for (size_t k = 0; k < 2; k++)
-			if (csv.fields[i][columns[k]] && !pb_parse_double(csv.fields[i][columns[k]], targets[k]))
-				st = pb_fail(t->err, PB_FORMAT, "%s:%u: '%s' is not a number", path, csv.lines[i], csv.fields[i][columns[k]]);
-	}
-	pb_csv_free(&csv);
-	pb_free(data);
-	pb_free(path);
-	return st;
-}
-
 static enum pb_status resume(struct training *t, bool *found)
 {
-	char *path = path_of(t, "checkpoint.safetensors"), *note = NULL;
-	enum pb_status st = path ? PB_OK : pb_out_of_memory(t->err, "a path");
+	char *path = path_of(t, "checkpoint.safetensors"), *log = path_of(t, "log.csv"), *note = NULL;
+	enum pb_status st = path && log ? PB_OK : pb_out_of_memory(t->err, "a path");
 
-	*found = path && pb_file_exists(path);
+	*found = !st && pb_file_exists(path);
 	if (*found) {
 		st = pb_trainer_resume(t->trainer, path, &note, t->err);
 		if (!st)
-			st = read_note(t, path, note);
+			st = pb_training_log_read(&t->log, log, pb_trainer_steps(t->trainer), t->err);
 		if (!st)
-			st = keep_log(t, pb_trainer_steps(t->trainer));
+			st = pb_training_log_read_note(&t->log, path, note, t->data.hash, t->err);
 	}
 	pb_free(note);
 	pb_free(path);
+	pb_free(log);
 	return st;
 }
 
@@ -218,30 +158,23 @@ static bool is_due(uint64_t step, int64_t every, int64_t steps)
 	return step % (uint64_t)every == 0 || step == (uint64_t)steps;
 }
 
-static enum pb_status add_line(struct training *t, const struct pb_step *s, bool validated)
+static enum pb_status add_line(struct training *t, const struct pb_step *s, double validation_loss)
 {
-	t->loss = t->loss_sum / (double)t->loss_steps;
-	pb_csv_integer(&t->log, (long long)s->step);
-	pb_csv_integer(&t->log, (long long)(s->step * step_tokens(t)));
-	pb_csv_number(&t->log, t->loss);
-	pb_csv_number(&t->log, s->gradient_norm);
-	pb_csv_number(&t->log, s->learning_rate);
-	pb_csv_number(&t->log, validated ? t->validation_loss : NAN);
-	pb_csv_number(&t->log, round(t->seconds * 1000) / 1000);
-	pb_csv_end(&t->log);
-	t->loss_sum = 0;
-	t->loss_steps = 0;
-	if (validated) {
+	char *path = path_of(t, "log.csv");
+	enum pb_status st;
+
+	pb_training_log_line(&t->log, s, s->step * step_tokens(t), validation_loss);
+	if (!isnan(validation_loss)) {
 		struct pb_text line = {0};
 
-		pb_text_printf(&line, "step %" PRIu64 "/%lld  loss %.4f  validation %.4f  learning rate %.3g  %.0f tokens/s", s->step, (long long)t->recipe->train.steps, t->loss,
-			t->validation_loss, s->learning_rate, rate(t));
+		pb_text_printf(&line, "step %" PRIu64 "/%lld  loss %.4f  validation %.4f  learning rate %.3g  %.0f tokens/s", s->step, (long long)t->recipe->train.steps, t->log.loss,
+			validation_loss, s->learning_rate, rate(t));
 		pb_progress_cell(&t->progress, pb_text_c(&line), false);
 		pb_text_free(&line);
 	}
-	enum pb_status st = pb_text_check(&t->log, t->err);
-
-	return st ? st : write_file(t, "log.csv", t->log.data, t->log.length);
+	st = path ? pb_training_log_write(&t->log, path, t->err) : pb_out_of_memory(t->err, "a path");
+	pb_free(path);
+	return st;
 }
 
 static void show(struct training *t, const struct pb_step *s)
@@ -259,25 +192,21 @@ static void show(struct training *t, const struct pb_step *s)
 static enum pb_status take_step(struct training *t)
 {
 	const struct pb_training_recipe *r = t->recipe;
-	int64_t steps = r->train.steps, every = steps > LOG_LINES ? steps / LOG_LINES : 1;
-	double begin = pb_clock_seconds();
+	int64_t steps = r->train.steps;
+	double begin = pb_clock_seconds(), validation_loss = NAN;
 	struct pb_step s;
-	bool validated;
 	enum pb_status st = pb_trainer_advance(t->trainer, &t->batches, &s, t->err);
 
 	if (st)
 		return st;
 	begin = pb_clock_seconds() - begin;
-	t->seconds += begin;
 	t->here_seconds += begin;
 	t->here_tokens += s.tokens;
-	t->loss_sum += s.loss;
-	t->loss_steps++;
-	validated = t->inputs && is_due(s.step, r->validate_every, steps);
-	if (validated)
-		t->validation_loss = validate(t);
-	if (validated || is_due(s.step, every, steps))
-		st = add_line(t, &s, validated);
+	pb_training_log_step(&t->log, &s, begin);
+	if (t->inputs && is_due(s.step, r->validate_every, steps))
+		validation_loss = validate(t);
+	if (!isnan(validation_loss) || pb_training_log_is_due(s.step, steps))
+		st = add_line(t, &s, validation_loss);
 	if (!st && s.step < (uint64_t)steps && is_due(s.step, r->save_every, steps))
 		st = save(t);
 	show(t, &s);
@@ -365,11 +294,11 @@ static enum pb_status compare_folder(struct training *t, bool *already)
 
 	*already = false;
 	if (!st && pb_file_exists(path)) {
-		st = pb_file_read(path, LOG_LIMIT, &text, &size, t->err);
+		st = pb_file_read(path, FILE_LIMIT, &text, &size, t->err);
 		if (!st && strcmp(text, t->recipe->text) != 0)
 			st = pb_fail(t->err, PB_USAGE, "%s: holds the training of another recipe\nname another folder with -o, or remove this one", t->options->folder);
 		if (!st && pb_file_exists(state_path))
-			st = pb_json_read(&state, state_path, LOG_LIMIT, t->err);
+			st = pb_json_read(&state, state_path, FILE_LIMIT, t->err);
 		if (!st && json_is_string(json_object_get(state, "status")) && strcmp(json_string_value(json_object_get(state, "status")), "done") == 0) {
 			const char *hash = json_string_value(json_object_get(state, "model_hash"));
 
@@ -439,7 +368,6 @@ static enum pb_status start(struct training *t)
 		st = open_validation(t);
 	if (!st)
 		st = pb_trainer_open(&t->trainer, &t->config, &r->train, NULL, t->options->pool, t->err);
-	pb_text_string(&t->log, LOG_HEAD);
 	if (!st)
 		st = resume(t, &resumed);
 	if (!st && !resumed && t->from)
@@ -464,7 +392,7 @@ static void close_training(struct training *t)
 	pb_batches_close(&t->batches);
 	pb_training_data_free(&t->data);
 	pb_model_close(t->from);
-	pb_text_free(&t->log);
+	pb_training_log_free(&t->log);
 	pb_free(t->inputs);
 	pb_free(t->targets);
 	if (t->lock >= 0) {
@@ -480,11 +408,12 @@ static void close_training(struct training *t)
 enum pb_status pb_train(const struct pb_training_recipe *recipe, const struct pb_training_options *options, struct pb_training_summary *summary, struct pb_error *err)
 {
 	struct pb_error own = {0};
-	struct training t = { .recipe = recipe, .options = options, .summary = summary, .lock = -1, .loss = NAN, .validation_loss = NAN, .err = err ? err : &own };
+	struct training t = { .recipe = recipe, .options = options, .summary = summary, .lock = -1, .err = err ? err : &own };
 	struct pb_interrupts signals;
 	enum pb_status st;
 
 	*summary = (struct pb_training_summary){ .rate = NAN, .loss = NAN, .validation_loss = NAN };
+	pb_training_log_begin(&t.log);
 	pb_interrupts_begin(&signals);
 	/* The folder before the work: hours of it must not end in "cannot write". */
 	st = pb_folder_make(options->folder, t.err);
@@ -499,10 +428,10 @@ enum pb_status pb_train(const struct pb_training_recipe *recipe, const struct pb
 		st = run_steps(&t);
 		summary->steps = pb_trainer_steps(t.trainer);
 		summary->tokens = summary->steps * step_tokens(&t);
-		summary->seconds = t.seconds;
+		summary->seconds = t.log.seconds;
 		summary->rate = rate(&t);
-		summary->loss = t.loss;
-		summary->validation_loss = t.validation_loss;
+		summary->loss = t.log.loss;
+		summary->validation_loss = t.log.validation_loss;
 	}
 	pb_interrupts_end(&signals);
 	close_training(&t);
