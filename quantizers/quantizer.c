@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <link.h>
+#include <stdio.h>
 #include <string.h>
 #include "core/base/file.h"
 #include "core/base/memory.h"
@@ -105,6 +106,13 @@ static enum pb_status check_options(const struct pb_quantizer *q, struct pb_erro
 	return pb_options_check(q->options, q->name, err);
 }
 
+static const char *missing_of_qat(const struct pb_qat *qat)
+{
+	const struct pb_transform_f32 *t = &qat->transform;
+	return !t->n_parameters ? "qat.transform.n_parameters" : !t->start ? "qat.transform.start" : !t->forward ? "qat.transform.forward" :
+		!t->backward ? "qat.transform.backward" : !qat->recipe ? "qat.recipe" : !qat->encode ? "qat.encode" : NULL;
+}
+
 enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error *err)
 {
 	/* First: behind another number the other members may mean something else. */
@@ -127,9 +135,11 @@ enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error 
 	if (q->version == 0)
 		return pb_fail(err, PB_FAILED, "%s: version 0; versions count from 1", q->name);
 
-	const char *missing = !q->wbits ? "wbits" : !q->plan ? "plan" : !q->quantize ? "quantize" : NULL;
+	const char *missing = !q->wbits ? "wbits" : !q->plan ? "plan" : q->qat ? missing_of_qat(q->qat) : !q->quantize ? "quantize" : NULL;
 	if (missing)
 		return pb_fail(err, PB_FAILED, "%s: no hook %s", q->name, missing);
+	if (q->qat && q->quantize)
+		return pb_fail(err, PB_FAILED, "%s: quantize and qat are two ways for one thing; one of them is needed", q->name);
 	return check_options(q, err);
 }
 
@@ -302,6 +312,108 @@ static enum pb_status check_result(const struct pb_encoded *m, const struct pb_q
 	return PB_OK;
 }
 
+/* ---- methods that are trained ---- */
+
+struct pb_transform_f32 pb_quantizer_transform(const struct pb_quantizer_use *use)
+{
+	struct pb_transform_f32 transform = use->quantizer->qat->transform;
+	transform.arg = use->options;
+	return transform;
+}
+
+static struct pb_parameter parameter_of(const struct pb_quantize_job *job)
+{
+	struct pb_parameter p = { .kind = PB_PARAMETER_MATRIX, .layer = job->layer, .slot = job->slot, .rows = job->rows, .cols = job->cols,
+		.n = (size_t)job->rows * job->cols };
+	snprintf(p.name, sizeof p.name, "%s", job->name);
+	return p;
+}
+
+static enum pb_status check_finite(const char *what, const float *values, uint64_t n, struct pb_error *why)
+{
+	uint64_t bad = pb_count_not_finite(values, n);
+	return bad ? pb_fail(why, PB_NUMERIC, "%" PRIu64 " of %" PRIu64 " %s are not finite", bad, n, what) : PB_OK;
+}
+
+/* What was trained is what is stored. */
+static enum pb_status check_decoding(const struct pb_encoded *m, const float *trained, float *row, struct pb_error *why)
+{
+	for (uint32_t r = 0; r < m->rows; r++) {
+		pb_encoded_decode(m, r, 1, row);
+		for (uint32_t c = 0; c < m->cols; c++) {
+			float there = trained[(size_t)r * m->cols + c];
+			if (row[c] != there)
+				return pb_fail(why, PB_FAILED, "the plugin stores %.9g in row %" PRIu32 ", column %" PRIu32 ", where %.9g was trained",
+					(double)row[c], r, c, (double)there);
+		}
+	}
+	return PB_OK;
+}
+
+static enum pb_status check_trained(const struct pb_transform_f32 *t, const struct pb_parameter *matrix, const float *latent, const float *parameters,
+	const struct pb_encoded *m, struct pb_error *why)
+{
+	float *trained = pb_alloc(matrix->n, sizeof *trained), *row = pb_alloc(matrix->cols, sizeof *row);
+	enum pb_status status = PB_OK;
+	if (trained && row) {
+		t->forward(t->arg, matrix, latent, parameters, trained);
+		status = check_decoding(m, trained, row, why);
+	} else {
+		status = pb_out_of_memory(why, "weights");
+	}
+	pb_free(trained);
+	pb_free(row);
+	return status;
+}
+
+enum pb_status pb_quantizer_encode(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, const float *latent, const float *parameters,
+	struct pb_encoded **out, struct pb_error *err)
+{
+	struct pb_transform_f32 t = pb_quantizer_transform(use);
+	struct pb_parameter matrix = parameter_of(job);
+	struct pb_encoded *m = NULL;
+	struct pb_error why = { PB_OK, "" };
+	uint64_t planned = 0;
+	enum pb_status status = pb_quantizer_plan(use, job, &planned, err);
+	if (status != PB_OK)
+		return status;
+	status = check_finite("latent weights", latent, matrix.n, &why);
+	if (status == PB_OK)
+		status = check_finite("trained parameters (scales)", parameters, t.n_parameters(t.arg, matrix.layer, matrix.slot, matrix.rows, matrix.cols), &why);
+	if (status == PB_OK)
+		status = use->quantizer->qat->encode(use->options, &matrix, latent, parameters, &m, &why);
+	if (status == PB_OK)
+		status = check_result(m, job, planned, pb_quantizer_plan_is_bound(use), &why);
+	if (status == PB_OK)
+		status = check_trained(&t, &matrix, latent, parameters, m, &why);
+	if (status != PB_OK) {
+		pb_encoded_free(m);
+		return pass_on(err, status, &why);
+	}
+	*out = m;
+	return PB_OK;
+}
+
+/* As the matrix is before the first step. */
+static enum pb_status encode_first(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
+{
+	struct pb_transform_f32 t = pb_quantizer_transform(use);
+	struct pb_parameter matrix = parameter_of(job);
+	float *latent = pb_alloc(matrix.n, sizeof *latent);
+	float *parameters = pb_alloc_zero(t.n_parameters(t.arg, matrix.layer, matrix.slot, matrix.rows, matrix.cols), sizeof *parameters);
+	enum pb_status status;
+	if (latent && parameters) {
+		memcpy(latent, job->weights, matrix.n * sizeof *latent);
+		t.start(t.arg, &matrix, latent, parameters);
+		status = pb_quantizer_encode(use, job, latent, parameters, out, err);
+	} else {
+		status = pb_out_of_memory(err, "weights");
+	}
+	pb_free(latent);
+	pb_free(parameters);
+	return status;
+}
+
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
 {
 	struct pb_error why = { PB_OK, "" };
@@ -311,6 +423,8 @@ enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct
 		status = check_inputs(pb_quantizer_needs(use->quantizer, use->options), job, err);
 	if (status != PB_OK)
 		return status;
+	if (use->quantizer->qat)
+		return encode_first(use, job, out, err);
 
 	struct pb_encoded *m = NULL;
 	status = use->quantizer->quantize(use->options, job, &m, &why);

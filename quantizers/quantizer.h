@@ -1,4 +1,5 @@
-/* The plugin interface of quantizers: weights of one matrix in, an encoded matrix out.
+/* The plugin interface of quantizers: weights of one matrix in, an encoded matrix out; or, for methods that are trained,
+ * latent weights in, the weights that run out, in every step of a training (struct pb_qat).
  *
  * A plugin is one file that ends in one constant struct. Hooks return a status and put one sentence
  * into err (without the matrix's name: the caller adds it); they do not print, read files, the clock
@@ -13,21 +14,28 @@
 #include "core/base/rng.h"
 #include "core/base/status.h"
 #include "core/model/encoded.h"
+#include "core/model/model.h"
+#include "backends/train/distill.h"
+#include "backends/train/train.h"
 
-#define PB_QUANTIZER_ABI 3
+#define PB_QUANTIZER_ABI 4
 
 /* What a quantizer wants to know of the data; a sum of these. */
 enum pb_needs {
 	PB_NEEDS_NOTHING = 0,
 	PB_NEEDS_ACTIVATIONS = 1,   /* second_moment and mean_abs of each matrix's inputs */
 	PB_NEEDS_GRADIENTS = 2,     /* gradient_sq of each weight */
-	PB_NEEDS_SEQUENTIAL = 4     /* with ACTIVATIONS: inputs are those of a model whose earlier layers are quantized already */
+	PB_NEEDS_SEQUENTIAL = 4,    /* with ACTIVATIONS: inputs are those of a model whose earlier layers are quantized already */
+	PB_NEEDS_TRAINING = 8       /* the whole model is trained by `qat`; alone */
 };
+/* Of these, what calibration measures. */
+#define PB_NEEDS_CALIBRATION (PB_NEEDS_ACTIVATIONS | PB_NEEDS_GRADIENTS)
 
 /* One matrix to quantize. */
 struct pb_quantize_job {
 	const char *name;           /* "model.layers.0.self_attn.q_proj" */
 	uint32_t layer, n_layers;
+	enum pb_slot slot;
 	uint32_t rows, cols;        /* out, in features */
 	const float *weights;       /* (rows, cols), finite */
 	enum pb_dtype source_dtype; /* of the weights in the model's file */
@@ -38,6 +46,21 @@ struct pb_quantize_job {
 	const float *mean_abs;      /* (cols) mean of |x|, with ACTIVATIONS; else NULL */
 	const float *gradient_sq;   /* (rows, cols) mean over samples of the squared gradient of a sample's mean loss, with GRADIENTS; else NULL */
 	struct pb_rng rng;          /* stream of this matrix */
+};
+
+/* A method that is trained. In every step the weights that run are made of latent ones (backends/train/network.h); what runs
+ * in the end is what is stored. */
+struct pb_qat {
+	struct pb_transform_f32 transform;  /* its arg is the options; whoever uses it sets that */
+	unsigned frozen;            /* kinds of parameters that are not trained: a sum of 1 << enum pb_parameter_kind */
+	/* The options' budget as a recipe for a model with that context. What it does not set has its default; the seed is the
+	 * caller's. Required. */
+	enum pb_status (*recipe)(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err);
+	/* Optional: losses against the model before training; false: with these options there are none. */
+	bool (*teacher)(const void *options, struct pb_distillation *out);
+	/* The matrix to store, whose decoding is what `forward` gives; required. The numbers may be anything. */
+	enum pb_status (*encode)(const void *options, const struct pb_parameter *matrix, const float *latent, const float *parameters,
+		struct pb_encoded **out, struct pb_error *err);
 };
 
 struct pb_quantizer {
@@ -56,7 +79,7 @@ struct pb_quantizer {
 	/* Bytes that quantize will store for a matrix of that shape, before any work; required. Options that do not fit
 	 * (together, or with this shape) are PB_USAGE or PB_UNSUPPORTED. */
 	enum pb_status (*plan)(const void *options, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes, struct pb_error *err);
-	/* One matrix; called in parallel for different matrices; required. *out is owned by the caller. */
+	/* One matrix; called in parallel for different matrices; required, or `qat` in its place. *out is owned by the caller. */
 	enum pb_status (*quantize)(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err);
 	/* Optional: plan for one matrix, when the bytes depend on more than its shape. Of the job's numbers it may only ask
 	 * which there are (NULL or not); weights may be NULL. Without this hook plan holds for every matrix. */
@@ -64,6 +87,7 @@ struct pb_quantizer {
 	/* Optional: whether with these options the planned bytes are the most that can be stored, because counts follow from the
 	 * numbers. Without this hook they are what is stored. */
 	bool (*plan_is_bound)(const void *options);
+	const struct pb_qat *qat;   /* of a method that is trained; else NULL */
 };
 
 /* The registry: sorted by name. */
@@ -97,8 +121,15 @@ enum pb_status pb_quantizer_plan(const struct pb_quantizer_use *use, const struc
 /* Whether that is only the most it can be: plan_is_bound where there is one, else false. */
 bool pb_quantizer_plan_is_bound(const struct pb_quantizer_use *use);
 /* One matrix through plan, quantize and the checks that hold for all: weights finite, what it needs is there, result of
- * the right shape, pb_encoded_check, bytes as planned (not more, where the plan is a bound). The message names neither quantizer nor matrix. */
+ * the right shape, pb_encoded_check, bytes as planned (not more, where the plan is a bound). A method that is trained: as it
+ * is before the first step. The message names neither quantizer nor matrix. */
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
+/* The transform of a trained method with these options, which outlive it. */
+struct pb_transform_f32 pb_quantizer_transform(const struct pb_quantizer_use *use);
+/* A matrix after training: encode and the same checks, and that its decoding is what forward gives. latent: (rows, cols) in place of
+ * job->weights; parameters: as many as the transform has for it. */
+enum pb_status pb_quantizer_encode(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, const float *latent, const float *parameters,
+	struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
 
 /* For methods with one scale a block and one code a weight: makes the matrix, sets its groups, gives `fill` room for
  * pb_encoded_blocks(m) scales and rows * cols codes, and frees what is not handed out. */

@@ -73,6 +73,7 @@ struct pb_opened {
 	struct pb_pool *pool;
 	struct pb_workspace *workspace;
 	struct pb_model *model;     /* the workspace's */
+	struct pb_model *trained;   /* by pb_cli_quantize, for a method that is trained; else NULL */
 };
 enum pb_status pb_cli_open(struct pb_cli *cli, const char *tokenizer, struct pb_opened *out, struct pb_error *err) PB_MUST_CHECK;
 /* All but the model itself: it is opened when it is asked for. */
@@ -80,22 +81,31 @@ enum pb_status pb_cli_workspace(struct pb_cli *cli, const char *tokenizer, struc
 void pb_cli_close(struct pb_opened *opened);    /* also after a failed open */
 
 /* Flags of the commands that quantize: their rows in the command's table, and their values as typed. */
-#define PB_CALIBRATION_FLAGS \
+#define PB_METHOD_DATA_FLAGS \
 	{ "calibration", 0, "FILE", "a text for methods that need data, `world_calib`, or ready tensors (.safetensors)" }, \
 	{ "n-samples", 0, "N", "calibration samples (default: 128)" }, \
 	{ "seq-len", 0, "N", "tokens of a sample (default: 2048, or the context when that is less)" }, \
 	{ "calibration-seed", 0, "N", "of the draw of the samples (default: 0)" }, \
-	{ "calibration-format", 0, "FORMAT", "of the text: lines, text, documents, or auto, by its name (default)" }
-struct pb_cli_calibration {
-	const char *data, *n_samples, *seq_len, *seed, *format;
+	{ "calibration-format", 0, "FORMAT", "of the text: lines, text, documents, or auto, by its name (default)" }, \
+	{ "training", 0, "FILE", "a text for methods that are trained, or `world_train`" }, \
+	{ "training-format", 0, "FORMAT", "of that text, as above" }, \
+	{ "trained", 0, "DIR", "folder of trained models, which the same command goes on with (default: out/trained)" }
+struct pb_cli_method_data {
+	const char *data, *n_samples, *seq_len, *seed, *format, *training, *training_format, *trained;
+	/* Filled by pb_cli_method_data_find. */
+	const struct pb_calibration_spec *calibration_spec;     /* NULL when no data were named */
+	const struct pb_training_spec *training_spec;           /* the same */
 };
 /* Whether the flag is one of them; then its value is kept. */
-bool pb_cli_calibration_set(struct pb_cli_calibration *c, const char *name, const char *value);
-/* *out: in the arena; NULL when no data were named. */
-enum pb_status pb_cli_calibration(struct pb_cli *cli, const struct pb_cli_calibration *c, const struct pb_calibration_spec **out, struct pb_error *err) PB_MUST_CHECK;
-/* Quantizes the opened model. calibration: or NULL. */
-enum pb_status pb_cli_quantize(const struct pb_opened *opened, const struct pb_quantizer_use *use, int64_t seed, const struct pb_calibration_spec *calibration,
+bool pb_cli_method_data_set(struct pb_cli_method_data *d, const char *name, const char *value);
+enum pb_status pb_cli_method_data_find(struct pb_cli *cli, struct pb_cli_method_data *d, struct pb_error *err) PB_MUST_CHECK;
+/* Quantizes the opened model; a method that is trained gives another one, opened->trained. */
+enum pb_status pb_cli_quantize(struct pb_cli *cli, struct pb_opened *opened, const struct pb_quantizer_use *use, int64_t seed, const struct pb_cli_method_data *d,
 	struct pb_error *err) PB_MUST_CHECK;
+
+/* What a command shows of a cell or a training: for a terminal, unless --progress says it. */
+void pb_cli_stages_begin(const struct pb_cli *cli, struct pb_progress *p);
+int pb_cli_stage(void *progress, const char *stage, double done);
 
 /* A pool of --threads threads (default: all processors). */
 enum pb_status pb_cli_pool(const struct pb_cli *cli, struct pb_pool **pool, struct pb_error *err) PB_MUST_CHECK;

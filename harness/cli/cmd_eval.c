@@ -1,6 +1,5 @@
 /* paretobench eval: one cell, in this process, without a record. */
 #include <string.h>
-#include <unistd.h>
 #include "core/base/log.h"
 #include "core/counters/counters.h"
 #include "harness/cli/cli.h"
@@ -13,7 +12,7 @@ struct eval_state {
 	struct pb_sweep_task tasks[MAX_TASKS];
 	size_t n_tasks;
 	uint64_t limit, seed;
-	struct pb_cli_calibration calibration;
+	struct pb_cli_method_data method_data;
 };
 
 static const struct pb_flag flags[] = {
@@ -24,7 +23,7 @@ static const struct pb_flag flags[] = {
 	{ "protocol", 0, "ID", "instead of the task's own; see 'paretobench list protocols'" },
 	{ "tokenizer", 0, "FILE", "default: beside the model" },
 	{ "seed", 0, "N", "for methods that draw random numbers (default: 0)" },
-	PB_CALIBRATION_FLAGS,
+	PB_METHOD_DATA_FLAGS,
 	{ "format", 'f', "FORMAT", "csv, json, jsonl, md or table (default: table)" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -52,7 +51,7 @@ static enum pb_status eval_set(void *state, struct pb_cli *cli, const char *name
 {
 	struct eval_state *s = state;
 
-	if (pb_cli_calibration_set(&s->calibration, name, value))
+	if (pb_cli_method_data_set(&s->method_data, name, value))
 		return PB_OK;
 	if (strcmp(name, "quantizer") == 0)
 		s->quantizer = value;
@@ -75,16 +74,6 @@ static enum pb_status eval_set(void *state, struct pb_cli *cli, const char *name
 	return PB_OK;
 }
 
-static int eval_stage(void *arg, const char *stage, double done)
-{
-	struct pb_text what = {0};
-
-	pb_text_printf(&what, "%s %.0f%%", stage, 100 * done);
-	pb_progress_status(arg, pb_text_c(&what));
-	pb_text_free(&what);
-	return 0;
-}
-
 /* Rows that are not ok are told on stderr too, since tables may go elsewhere. */
 static void tell_failures(const struct pb_rows *rows, int *code)
 {
@@ -103,14 +92,17 @@ static enum pb_status eval_cell(struct eval_state *s, struct pb_cli *cli, struct
 	struct pb_cell_result result;
 	struct pb_progress progress;
 	struct pb_text t = {0};
-	enum pb_status st = pb_cli_calibration(cli, &s->calibration, &cell.calibration, err);
+	enum pb_status st = pb_cli_method_data_find(cli, &s->method_data, err);
 
+	cell.calibration = s->method_data.calibration_spec;
+	cell.training = s->method_data.training_spec;
+	cell.trained = s->method_data.trained;
 	if (!st)
 		st = pb_workspace_plan(w, &cell, err);
 	if (st)
 		return st;
-	pb_progress_begin(&progress, 1, 0, 0, 1, cli->quiet || (cli->progress == PB_AUTO && !isatty(STDERR_FILENO)) ? PB_NEVER : cli->progress, cli->colour);
-	st = pb_workspace_run(w, &cell, eval_stage, &progress, &result, err);
+	pb_cli_stages_begin(cli, &progress);
+	st = pb_workspace_run(w, &cell, pb_cli_stage, &progress, &result, err);
 	pb_progress_clear(&progress);
 	if (st)
 		return st;

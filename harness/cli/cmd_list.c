@@ -124,7 +124,9 @@ static enum pb_status tell_needs(const struct pb_quantizer *q, struct pb_text *t
 	unsigned needs = st ? PB_NEEDS_NOTHING : pb_quantizer_needs(q, use.options);
 
 	pb_quantizer_use_free(&use);
-	if (needs == PB_NEEDS_NOTHING)
+	if (needs & PB_NEEDS_TRAINING)
+		pb_text_string(t, "\nneeds training data (--training): a text that the whole model is trained on\n");
+	if (!(needs & PB_NEEDS_CALIBRATION))
 		return st;
 	pb_text_printf(t, "\nneeds calibration data (--calibration): %s%s%s%s\n", needs & PB_NEEDS_ACTIVATIONS ? "moments of the inputs" : "",
 		needs & PB_NEEDS_SEQUENTIAL ? ", each layer behind quantized ones" : "", needs & PB_NEEDS_ACTIVATIONS && needs & PB_NEEDS_GRADIENTS ? "; " : "",

@@ -7,7 +7,7 @@
 struct logits_state {
 	const char *ids, *quantizer, *backend, *tokenizer;
 	bool last;
-	struct pb_cli_calibration calibration;
+	struct pb_cli_method_data method_data;
 };
 
 static const struct pb_flag flags[] = {
@@ -16,7 +16,7 @@ static const struct pb_flag flags[] = {
 	{ "quantizer", 'q', "NAME[:opt=value,...]", "quantize first (default: identity)" },
 	{ "backend", 'b', "NAME[:opt=value,...]", "default: reference" },
 	{ "tokenizer", 0, "FILE", "checked against the model's vocabulary" },
-	PB_CALIBRATION_FLAGS,
+	PB_METHOD_DATA_FLAGS,
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -26,7 +26,7 @@ static enum pb_status logits_set(void *state, struct pb_cli *cli, const char *na
 
 	(void)cli;
 	(void)err;
-	if (pb_cli_calibration_set(&s->calibration, name, value))
+	if (pb_cli_method_data_set(&s->method_data, name, value))
 		return PB_OK;
 	if (strcmp(name, "ids") == 0)
 		s->ids = value;
@@ -84,7 +84,7 @@ static void format_logits(struct pb_text *t, const int32_t *ids, uint32_t n, boo
 
 static enum pb_status compute(struct logits_state *s, struct pb_cli *cli, const struct pb_opened *opened, const struct pb_backend_use *use, struct pb_error *err)
 {
-	const struct pb_model *model = opened->model;
+	const struct pb_model *model = opened->trained ? opened->trained : opened->model;
 	struct pb_session *session = NULL;
 	struct pb_text t = {0};
 	int32_t *ids = NULL;
@@ -121,7 +121,6 @@ static enum pb_status logits_run(void *state, struct pb_cli *cli, int *code, str
 	struct pb_backend_use backend = {0};
 	struct pb_opened opened = {0};
 	struct pb_tokenizer *tokenizer = NULL;
-	const struct pb_calibration_spec *calibration = NULL;
 	enum pb_status st;
 
 	(void)code;
@@ -131,13 +130,13 @@ static enum pb_status logits_run(void *state, struct pb_cli *cli, int *code, str
 	if (!st)
 		st = pb_quantizer_use_parse(&quantizer, s->quantizer ? s->quantizer : "identity", err);
 	if (!st)
-		st = pb_cli_calibration(cli, &s->calibration, &calibration, err);
+		st = pb_cli_method_data_find(cli, &s->method_data, err);
 	if (!st)
 		st = pb_cli_open(cli, s->tokenizer, &opened, err);
 	if (!st && s->tokenizer)
 		st = pb_workspace_tokenizer(opened.workspace, &opened.spec, &tokenizer, err);
 	if (!st && s->quantizer)
-		st = pb_cli_quantize(&opened, &quantizer, 0, calibration, err);
+		st = pb_cli_quantize(cli, &opened, &quantizer, 0, &s->method_data, err);
 	if (!st)
 		st = compute(s, cli, &opened, &backend, err);
 	pb_cli_close(&opened);

@@ -2,14 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/base/file.h"
-#include "core/base/json.h"
-#include "core/base/version.h"
 #include "harness/cli/cli.h"
 
 struct quantize_state {
 	const char *quantizer, *folder, *tokenizer;
 	uint64_t seed;
-	struct pb_cli_calibration calibration;
+	struct pb_cli_method_data method_data;
 };
 
 static const struct pb_flag flags[] = {
@@ -17,7 +15,7 @@ static const struct pb_flag flags[] = {
 	{ "output", 'o', "DIR", "folder to write" },
 	{ "tokenizer", 0, "FILE", "copied into DIR (default: the one beside the model, when there is one)" },
 	{ "seed", 0, "N", "for methods that draw random numbers (default: 0)" },
-	PB_CALIBRATION_FLAGS,
+	PB_METHOD_DATA_FLAGS,
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -26,7 +24,7 @@ static enum pb_status quantize_set(void *state, struct pb_cli *cli, const char *
 	struct quantize_state *s = state;
 
 	(void)cli;
-	if (pb_cli_calibration_set(&s->calibration, name, value))
+	if (pb_cli_method_data_set(&s->method_data, name, value))
 		return PB_OK;
 	if (strcmp(name, "quantizer") == 0)
 		s->quantizer = value;
@@ -67,27 +65,21 @@ static enum pb_status copy_tokenizer(const struct pb_model *model, const char *g
 	return st;
 }
 
-/* calibration: taken over; or NULL. */
-static json_t *describe(const struct pb_quantizer_use *use, uint64_t seed, json_t *calibration)
+/* A model that was trained has a description of its own. */
+static enum pb_status write_model(const struct quantize_state *s, const struct pb_opened *opened, const struct pb_quantizer_use *use, struct pb_error *err)
 {
-	json_t *options = use->quantizer->options ? pb_options_json(use->quantizer->options, use->options) : json_object();
+	json_t *calibration = NULL, *about;
+	enum pb_status st;
 
-	return json_pack("{s:s, s:i, s:o, s:I, s:s, s:o*}", "quantizer", use->quantizer->name, "quantizer_version", (int)use->quantizer->version, "options", options,
-		"seed", (json_int_t)seed, "version", pb_version(), "calibration", calibration);
-}
-
-static enum pb_status write_model(struct quantize_state *s, const struct pb_opened *opened, const struct pb_quantizer_use *use,
-	const struct pb_calibration_spec *spec, struct pb_error *err)
-{
-	json_t *calibration = NULL, *about = NULL;
-	enum pb_status st = pb_workspace_calibration_json(opened->workspace, opened->model, use, spec, &calibration, err);
-
-	if (!st && !(about = describe(use, s->seed, calibration)))
-		st = pb_out_of_memory(err, "a description");
-	if (!st)
-		st = pb_model_write(opened->model, s->folder, about, err);
+	if (opened->trained)
+		return pb_model_write(opened->trained, s->folder, opened->trained->quantization, err);
+	st = pb_workspace_calibration_json(opened->workspace, opened->model, use, s->method_data.calibration_spec, &calibration, err);
+	if (st)
+		return st;
+	about = pb_quantization_json(use, (int64_t)s->seed, calibration, NULL);
+	st = about ? pb_model_write(opened->model, s->folder, about, err) : pb_out_of_memory(err, "a description");
 	json_decref(about);
-	return st ? st : copy_tokenizer(opened->model, opened->spec.tokenizer, s->folder, err);
+	return st;
 }
 
 static enum pb_status print_size(const struct pb_model *model, const char *folder, struct pb_error *err)
@@ -111,7 +103,6 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 	struct quantize_state *s = state;
 	struct pb_quantizer_use use = {0};
 	struct pb_opened opened = {0};
-	const struct pb_calibration_spec *calibration = NULL;
 	enum pb_status st;
 
 	(void)code;
@@ -119,22 +110,24 @@ static enum pb_status quantize_run(void *state, struct pb_cli *cli, int *code, s
 		return pb_fail(err, PB_USAGE, "quantize: %s is missing", s->quantizer ? "-o DIR" : "-q NAME");
 	st = pb_quantizer_use_parse(&use, s->quantizer, err);
 	if (!st)
-		st = pb_cli_calibration(cli, &s->calibration, &calibration, err);
+		st = pb_cli_method_data_find(cli, &s->method_data, err);
 	if (!st)
 		st = pb_cli_open(cli, s->tokenizer, &opened, err);
 	if (!st && opened.model->quantization)
 		st = pb_fail(err, PB_UNSUPPORTED, "%s: is quantized already", opened.spec.path);
 	if (!st)
-		st = pb_quantize_check(opened.model, &use, calibration, err);
+		st = pb_quantize_check(opened.model, &use, s->method_data.calibration_spec, s->method_data.training_spec, err);
 	/* The folder before the work: hours of it must not end in "cannot write". */
 	if (!st)
 		st = pb_folder_make(s->folder, err);
 	if (!st)
-		st = pb_cli_quantize(&opened, &use, (int64_t)s->seed, calibration, err);
+		st = pb_cli_quantize(cli, &opened, &use, (int64_t)s->seed, &s->method_data, err);
 	if (!st)
-		st = write_model(s, &opened, &use, calibration, err);
+		st = write_model(s, &opened, &use, err);
 	if (!st)
-		st = print_size(opened.model, s->folder, err);
+		st = copy_tokenizer(opened.model, opened.spec.tokenizer, s->folder, err);
+	if (!st)
+		st = print_size(opened.trained ? opened.trained : opened.model, s->folder, err);
 	pb_cli_close(&opened);
 	pb_quantizer_use_free(&use);
 	return st;

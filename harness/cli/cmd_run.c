@@ -165,7 +165,8 @@ const struct pb_command pb_cmd_run = {
 	.help = "Runs every cell of the sweep (model x quantizer setting x backend x seed) on its tasks, in worker\n"
 		"processes, and keeps rows and per-item log-likelihoods in DIR/results.db, one transaction a cell.\n"
 		"Cells that are there already are not run again; failed ones are tried again. Methods that need to know of the\n"
-		"data get it from the sweep's key `calibration: {data: FILE, ...}`; what is measured is kept in DIR/calibration.",
+		"data get it from the sweep's key `calibration: {data: FILE, ...}`; what is measured is kept in DIR/calibration. Methods\n"
+		"that are trained are by `training: {data: FILE, format}` (a text, or world_train); models are kept in DIR/trained.",
 	.keys = pb_calibration_options,
 	.keys_title = "calibration: beside data (a text, world_calib, or ready tensors)",
 	.flags = flags,

@@ -39,6 +39,7 @@ enum pb_status pb_cli_open(struct pb_cli *cli, const char *tokenizer, struct pb_
 
 void pb_cli_close(struct pb_opened *opened)
 {
+	pb_model_close(opened->trained);
 	pb_workspace_free(opened->workspace);
 	pb_pool_free(opened->pool);
 }

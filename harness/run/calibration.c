@@ -67,7 +67,7 @@ json_t *pb_calibration_json(const struct pb_calibration_spec *spec, const char *
 		return object;
 	if (json_object_set_new(object, "n_samples", json_integer(spec->n_samples)) || json_object_set_new(object, "seq_len", json_integer(length)) ||
 	    json_object_set_new(object, "seed", json_integer(spec->seed)) ||
-	    json_object_set_new(object, "format", json_string(pb_calibration_format_name(pb_calibration_format_of(spec))))) {
+	    json_object_set_new(object, "format", json_string(pb_text_format_name(pb_text_format(spec->data, spec->format))))) {
 		json_decref(object);
 		return NULL;
 	}
@@ -83,7 +83,7 @@ void pb_calibration_hash(const struct pb_calibration_spec *spec, const char *dat
 	pb_hash_string(hash, data_hash);
 	if (pb_calibration_is_ready(spec) || pb_calibration_length(spec, context, &length, NULL))
 		return;
-	format = (uint32_t)pb_calibration_format_of(spec);
+	format = (uint32_t)pb_text_format(spec->data, spec->format);
 	pb_hash_bytes(hash, &spec->n_samples, sizeof(spec->n_samples));
 	pb_hash_bytes(hash, &length, sizeof(length));
 	pb_hash_bytes(hash, &spec->seed, sizeof(spec->seed));

@@ -1,6 +1,7 @@
 #include "harness/run/cell.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "core/base/clock.h"
 #include "core/base/json.h"
@@ -18,6 +19,13 @@ struct open_task {
 	uint32_t context;
 };
 
+/* A text that many cells share, with its hash. */
+struct hashed {
+	struct hashed *next;
+	const char *path;
+	char hash[PB_HASH_HEX];
+};
+
 struct pb_workspace {
 	struct pb_arena *arena;
 	struct pb_pool *pool;
@@ -26,8 +34,9 @@ struct pb_workspace {
 	struct pb_model *model;
 	struct pb_tokenizer *tokenizer;
 	struct open_task *tasks;
-	char *hashed_path;              /* calibration data, with their hash */
-	char hash[PB_HASH_HEX];
+	struct hashed *hashed;
+	struct pb_ids tokens;           /* of the text that was trained on last */
+	char tokens_of[2 * PB_HASH_HEX + 16];   /* hashes of tokenizer and text, format */
 };
 
 enum pb_status pb_workspace_new(struct pb_workspace **out, struct pb_pool *pool, const struct pb_data_path *data, struct pb_error *err)
@@ -77,7 +86,7 @@ void pb_workspace_free(struct pb_workspace *w)
 	}
 	close_tokenizer(w);
 	close_model(w);
-	pb_free(w->hashed_path);
+	pb_ids_free(&w->tokens);
 	pb_arena_free(w->arena);
 	pb_free(w);
 }
@@ -184,56 +193,97 @@ static enum pb_status open_requests(struct open_task *t, const struct pb_tokeniz
 	return pb_task_requests_make(&t->requests, t->task, t->data, tokenizer, context, err);
 }
 
-/* ---- calibration ---- */
+/* ---- data that methods learn from ---- */
 
-/* The hash of the calibration data, which many cells share. */
-static enum pb_status hash_data(struct pb_workspace *w, const char *path, struct pb_error *err)
+static enum pb_status hash_data(struct pb_workspace *w, const char *path, const char **hash, struct pb_error *err)
 {
-	enum pb_status st;
+	struct hashed *h = w->hashed;
+	enum pb_status st = PB_OK;
 
-	if (same_text(w->hashed_path, path))
-		return PB_OK;
-	pb_free(w->hashed_path);
-	w->hashed_path = NULL;
-	st = pb_hash_of_file(path, w->hash, err);
-	if (!st && !(w->hashed_path = pb_strdup(path)))
-		st = pb_out_of_memory(err, "a path");
-	return st;
+	while (h && strcmp(h->path, path) != 0)
+		h = h->next;
+	if (!h) {
+		h = pb_arena_alloc(w->arena, 1, sizeof(*h));
+		if (!h || !(h->path = pb_arena_strdup(w->arena, path)))
+			return pb_out_of_memory(err, "a path");
+		st = pb_hash_of_file(path, h->hash, err);
+		if (st)
+			return st;
+		h->next = w->hashed;
+		w->hashed = h;
+	}
+	*hash = h->hash;
+	return PB_OK;
 }
 
 enum pb_status pb_workspace_calibrate(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
 	const struct pb_calibration_spec *calibration, const char *cache, pb_progress_fn progress, void *arg, struct pb_calibration **out, struct pb_error *err)
 {
 	unsigned needs = pb_quantizer_needs(use->quantizer, use->options);
-	struct pb_calibration_source source = { .spec = calibration, .hash = w->hash, .cache = cache, .pool = w->pool, .progress = progress, .arg = arg };
+	struct pb_calibration_source source = { .spec = calibration, .cache = cache, .pool = w->pool, .progress = progress, .arg = arg };
 	struct pb_model *model = NULL;
 	struct pb_tokenizer *tokenizer = NULL;
 	enum pb_status st = pb_workspace_model(w, spec, &model, err);
 
 	if (!st)
-		st = pb_quantize_check(model, use, calibration, err);
-	if (st || needs == PB_NEEDS_NOTHING)
+		st = pb_quantize_check(model, use, calibration, NULL, err);
+	if (st || !(needs & PB_NEEDS_CALIBRATION))
 		return st;
 	if (!pb_calibration_is_ready(calibration))
 		st = pb_workspace_tokenizer(w, spec, &tokenizer, err);
 	if (!st)
-		st = hash_data(w, calibration->data, err);
+		st = hash_data(w, calibration->data, &source.hash, err);
 	source.model = model;
 	source.tokenizer = tokenizer;
 	return st ? st : pb_calibration_open(out, &source, needs, err);
 }
 
+/* Tokens that are kept are those of this text and tokenizer, or none. */
+static void keep_tokens(struct pb_workspace *w, const struct pb_training_spec *training, const struct pb_tokenizer *tokenizer, const char *hash)
+{
+	char of[sizeof(w->tokens_of)];
+
+	snprintf(of, sizeof(of), "%s %s %d", pb_tokenizer_hash(tokenizer), hash, (int)pb_text_format(training->data, training->format));
+	if (strcmp(of, w->tokens_of) != 0)
+		w->tokens.n = 0;
+	strcpy(w->tokens_of, of);
+}
+
+enum pb_status pb_workspace_train(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
+	const struct pb_training_spec *training, const char *folder, int64_t seed, pb_stage_fn stage, void *arg, struct pb_model **out, double *seconds,
+	struct pb_error *err)
+{
+	struct pb_trained_source source = { .spec = training, .folder = folder, .use = use, .seed = seed, .pool = w->pool, .stage = stage, .arg = arg };
+	struct pb_model *model = NULL;
+	struct pb_tokenizer *tokenizer = NULL;
+	enum pb_status st = pb_workspace_model(w, spec, &model, err);
+
+	if (!st)
+		st = pb_quantize_check(model, use, NULL, training, err);
+	if (!st)
+		st = pb_workspace_tokenizer(w, spec, &tokenizer, err);
+	if (!st)
+		st = hash_data(w, training->data, &source.hash, err);
+	if (st)
+		return st;
+	keep_tokens(w, training, tokenizer, source.hash);
+	source.tokens = &w->tokens;
+	source.model = model;
+	source.tokenizer = tokenizer;
+	return pb_trained_open(out, seconds, &source, err);
+}
+
 enum pb_status pb_workspace_calibration_json(struct pb_workspace *w, const struct pb_model *model, const struct pb_quantizer_use *use,
 	const struct pb_calibration_spec *calibration, json_t **out, struct pb_error *err)
 {
+	const char *hash;
 	enum pb_status st;
 
-	if (pb_quantizer_needs(use->quantizer, use->options) == PB_NEEDS_NOTHING) {
-		*out = NULL;
+	*out = NULL;
+	if (!(pb_quantizer_needs(use->quantizer, use->options) & PB_NEEDS_CALIBRATION))
 		return PB_OK;
-	}
-	st = hash_data(w, calibration->data, err);
-	if (!st && !(*out = pb_calibration_json(calibration, w->hash, model->config.context)))
+	st = hash_data(w, calibration->data, &hash, err);
+	if (!st && !(*out = pb_calibration_json(calibration, hash, model->config.context)))
 		st = pb_out_of_memory(err, "calibration");
 	return st;
 }
@@ -320,7 +370,8 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 	const struct pb_quantizer *q = parts->quantizer.quantizer;
 	const struct pb_backend *b = parts->backend.backend;
 	const char *options = effective_options(w->arena, q->options, parts->quantizer.options);
-	const char *backend_options = effective_options(w->arena, b->options, parts->backend.options);
+	const char *backend_options = effective_options(w->arena, b->options, parts->backend.options), *data_hash;
+	unsigned needs = pb_quantizer_needs(q, parts->quantizer.options);
 	size_t n_missing = 0;
 
 	if (!options || !backend_options)
@@ -336,12 +387,15 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 	pb_hash_string(hash, b->name);
 	pb_hash_bytes(hash, &(uint32_t){ b->version }, sizeof(uint32_t));
 	pb_hash_string(hash, backend_options);
-	if (pb_quantizer_needs(q, parts->quantizer.options) != PB_NEEDS_NOTHING) {
-		enum pb_status st = hash_data(w, cell->calibration->data, err);
+	if (needs) {
+		enum pb_status st = hash_data(w, needs & PB_NEEDS_TRAINING ? cell->training->data : cell->calibration->data, &data_hash, err);
 
 		if (st)
 			return st;
-		pb_calibration_hash(cell->calibration, w->hash, parts->model->config.context, hash);
+		if (needs & PB_NEEDS_TRAINING)
+			pb_trained_hash(cell->training, data_hash, hash);
+		else
+			pb_calibration_hash(cell->calibration, data_hash, parts->model->config.context, hash);
 	}
 	for (size_t i = 0; i < cell->n_tasks; i++) {
 		struct open_task *t = NULL;
@@ -363,12 +417,14 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 	return PB_OK;
 }
 
-/* As many tokens of scoring are about as much work as calibration is. */
-static double calibration_tokens(const struct pb_cell *cell, const struct parts *parts)
+/* As many tokens of scoring are about as much work as calibration or training is. */
+static double learning_tokens(const struct pb_cell *cell, const struct parts *parts)
 {
 	unsigned needs = pb_quantizer_needs(parts->quantizer.quantizer, parts->quantizer.options);
 	uint32_t length = 0;
 
+	if (needs & PB_NEEDS_TRAINING)
+		return 3 * pb_trained_tokens(&parts->quantizer, parts->model);
 	if (needs == PB_NEEDS_NOTHING || pb_calibration_is_ready(cell->calibration) ||
 	    pb_calibration_length(cell->calibration, parts->model->config.context, &length, NULL))
 		return 0;
@@ -396,7 +452,7 @@ static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, s
 	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, parts->model));
 	if (!cell->label || !cell->model_name)
 		return pb_out_of_memory(err, "the plan");
-	if ((st = pb_quantize_check(parts->model, &parts->quantizer, cell->calibration, err)))
+	if ((st = pb_quantize_check(parts->model, &parts->quantizer, cell->calibration, cell->training, err)))
 		return st;
 	hash = pb_hash_new();
 	if (!hash)
@@ -404,7 +460,7 @@ static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, s
 	st = hash_cell(w, cell, parts, hash, &chars, err);
 	pb_hash_finish(hash, cell->key);
 	/* About three characters a token, and the work of quantizing as that of some tokens. */
-	cell->cost = (double)parts->model->parameters * (chars / 3 + 2000 + calibration_tokens(cell, parts));
+	cell->cost = (double)parts->model->parameters * (chars / 3 + 2000 + learning_tokens(cell, parts));
 	return st;
 }
 
@@ -632,7 +688,7 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 	return st;
 }
 
-static enum pb_status run_tasks(struct cell_run *run, struct pb_model *model, const struct pb_tokenizer *tokenizer, struct pb_error *why, struct pb_error *err)
+static enum pb_status run_tasks(struct cell_run *run, const struct pb_model *model, const struct pb_tokenizer *tokenizer, struct pb_error *why, struct pb_error *err)
 {
 	struct pb_backend_use use = {0};
 	struct pb_session *session = NULL;
@@ -653,16 +709,13 @@ static enum pb_status run_tasks(struct cell_run *run, struct pb_model *model, co
 	return st;
 }
 
-/* What the calibration was, into the row. */
-static enum pb_status describe_calibration(struct cell_run *run, const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *why)
+/* What the method has learned from, into the row; takes the reference. NULL: nothing. */
+static enum pb_status describe_data(struct cell_run *run, json_t *object, struct pb_error *why)
 {
-	json_t *object = NULL;
-	char *text = NULL;
-	enum pb_status st = pb_workspace_calibration_json(run->w, model, use, run->cell->calibration, &object, why);
+	char *text = object ? pb_json_canonical(object) : NULL;
 
-	if (st || !object)
-		return st;
-	text = pb_json_canonical(object);
+	if (!object)
+		return PB_OK;
 	run->base.calibration = text ? pb_arena_strdup(run->result->arena, text) : NULL;
 	json_decref(object);
 	pb_free(text);
@@ -673,13 +726,16 @@ static enum pb_status describe_calibration(struct cell_run *run, const struct pb
 static enum pb_status quantize(struct cell_run *run, struct pb_model *model, const struct pb_quantizer_use *use, struct pb_error *why)
 {
 	struct pb_calibration *calibration = NULL;
+	json_t *object = NULL;
 	double begin;
 	enum pb_status st;
 
 	run->current = "calibrate";
 	st = pb_workspace_calibrate(run->w, run->cell->model, use, run->cell->calibration, run->cell->cache, run_progress, run, &calibration, why);
 	if (!st)
-		st = describe_calibration(run, model, use, why);
+		st = pb_workspace_calibration_json(run->w, model, use, run->cell->calibration, &object, why);
+	if (!st)
+		st = describe_data(run, object, why);
 	run->current = "quantize";
 	begin = pb_clock_seconds();
 	if (!st)
@@ -689,13 +745,32 @@ static enum pb_status quantize(struct cell_run *run, struct pb_model *model, con
 	return st;
 }
 
+/* The time is that of the training, whichever cell has made it. */
+static enum pb_status train(struct cell_run *run, const struct pb_quantizer_use *use, struct pb_model **trained, struct pb_error *why)
+{
+	const struct pb_cell *c = run->cell;
+	enum pb_status st = pb_workspace_train(run->w, c->model, use, c->training, c->trained, c->seed, run->stage, run->arg, trained, &run->base.quantize_seconds, why);
+	json_t *training = st ? NULL : json_incref(json_object_get((*trained)->quantization, "training"));
+
+	return st ? st : describe_data(run, training ? json_pack("{s:o}", "training", training) : NULL, why);
+}
+
+static enum pb_status run_quantized(struct cell_run *run, const struct pb_model *model, const struct pb_tokenizer *tokenizer, struct pb_error *why, struct pb_error *err)
+{
+	struct pb_size size = pb_model_size(model);
+
+	run->base.weight_bytes = (int64_t)size.weight_bytes;
+	run->base.model_bytes = (int64_t)size.model_bytes;
+	run->base.effective_bits = size.effective_bits;
+	return run_tasks(run, model, tokenizer, why, err);
+}
+
 static enum pb_status run_model(struct cell_run *run, struct pb_error *why, struct pb_error *err)
 {
 	struct pb_workspace *w = run->w;
 	struct pb_quantizer_use use = {0};
-	struct pb_model *model = NULL;
+	struct pb_model *model = NULL, *trained = NULL;
 	struct pb_tokenizer *tokenizer = NULL;
-	struct pb_size size;
 	enum pb_status st;
 
 	if ((st = pb_quantizer_use_parse(&use, run->cell->quantizer, why)))
@@ -713,15 +788,11 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		run->base.model_hash = model->hash;
 		run->base.params = (int64_t)model->parameters;
 		run->base.wbits = use.quantizer->wbits(use.options, model->matrices[0].source.dtype);
-		st = quantize(run, model, &use, why);
+		st = pb_quantizer_needs(use.quantizer, use.options) & PB_NEEDS_TRAINING ? train(run, &use, &trained, why) : quantize(run, model, &use, why);
 	}
-	if (!st) {
-		size = pb_model_size(model);
-		run->base.weight_bytes = (int64_t)size.weight_bytes;
-		run->base.model_bytes = (int64_t)size.model_bytes;
-		run->base.effective_bits = size.effective_bits;
-		st = run_tasks(run, model, tokenizer, why, err);
-	}
+	if (!st)
+		st = run_quantized(run, trained ? trained : model, tokenizer, why, err);
+	pb_model_close(trained);
 	if (model)
 		pb_unquantize_model(model);
 	pb_quantizer_use_free(&use);

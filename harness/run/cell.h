@@ -11,6 +11,7 @@
 #include "core/store/store.h"
 #include "harness/run/calibration.h"
 #include "harness/run/sweep.h"
+#include "harness/run/trained.h"
 #include "quantizers/quantizer.h"
 #include "tasks/task.h"
 
@@ -22,7 +23,9 @@ struct pb_cell {
 	const struct pb_sweep_model *model;
 	const char *quantizer, *backend;    /* texts */
 	const struct pb_calibration_spec *calibration;  /* or NULL */
+	const struct pb_training_spec *training;        /* or NULL */
 	const char *cache;                  /* folder of calibrations that cells share; NULL: none is kept */
+	const char *trained;                /* folder of trained models that cells share */
 	const struct pb_sweep_task *tasks;
 	size_t n_tasks;
 	int64_t seed;
@@ -53,20 +56,21 @@ enum pb_status pb_workspace_calibrate(struct pb_workspace *w, const struct pb_sw
 /* The same data for the record: as an object; NULL when the quantizer needs none. */
 enum pb_status pb_workspace_calibration_json(struct pb_workspace *w, const struct pb_model *model, const struct pb_quantizer_use *use,
 	const struct pb_calibration_spec *calibration, json_t **out, struct pb_error *err) PB_MUST_CHECK;
+/* The model after training, for a quantizer that needs it (pb_trained_open). folder: of trained models. */
+enum pb_status pb_workspace_train(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
+	const struct pb_training_spec *training, const char *folder, int64_t seed, pb_stage_fn stage, void *arg, struct pb_model **out, double *seconds,
+	struct pb_error *err) PB_MUST_CHECK;
 
 /* Every matrix of the model through the quantizer, in parallel; the same for any number of threads. calibration: what
  * pb_workspace_calibrate gave. On failure the model is as it was. A model that is already quantized accepts `identity` alone. */
 enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_calibration *calibration,
 	struct pb_pool *pool, struct pb_error *err) PB_MUST_CHECK;
-/* Whether it can be done at all, before any work, and why not. calibration: or NULL. */
+/* Whether it can be done at all, before any work, and why not. calibration, training: or NULL. */
 enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, const struct pb_calibration_spec *calibration,
-	struct pb_error *err) PB_MUST_CHECK;
+	const struct pb_training_spec *training, struct pb_error *err) PB_MUST_CHECK;
 void pb_unquantize_model(struct pb_model *model);       /* back to the file's own weights */
 /* The matrix of the same layer whose output features are this one's input features, one to one; NULL when there is none. */
 const struct pb_matrix *pb_feeding_matrix(const struct pb_model *model, const struct pb_matrix *m);
-
-/* stage: "quantize" or a task's name; done: 0..1. Non-zero stops. */
-typedef int (*pb_stage_fn)(void *arg, const char *stage, double done);
 
 struct pb_cell_result {
 	struct pb_rows rows;                /* at least one a task */
@@ -74,7 +78,7 @@ struct pb_cell_result {
 	struct pb_stored_task *tasks;
 	size_t n_tasks;
 };
-/* Runs the cell. A failure of the model, quantizer or a task makes failed (or skipped) rows; the status returned is an error
+/* Runs the cell. Stages are "calibrate", "train, ...", "quantize" and names of tasks. A failure of the model, quantizer or a task makes failed (or skipped) rows; the status returned is an error
  * only when the rows themselves could not be made, or when it was interrupted. */
 enum pb_status pb_workspace_run(struct pb_workspace *w, struct pb_cell *cell, pb_stage_fn stage, void *arg, struct pb_cell_result *result, struct pb_error *err) PB_MUST_CHECK;
 void pb_cell_result_free(struct pb_cell_result *result);

@@ -128,6 +128,7 @@ enum pb_status pb_plan_make(struct pb_plan *out, const struct pb_sweep *sweep, c
 		c->cell.backend = sweep->backends[rest % sweep->n_backends];
 		c->cell.model = &sweep->models[rest / sweep->n_backends];
 		c->cell.calibration = sweep->calibration;
+		c->cell.training = sweep->training;
 		c->cell.tasks = sweep->tasks;
 		c->cell.n_tasks = sweep->n_tasks;
 		st = plan_one(&plan, c, err);

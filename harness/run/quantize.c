@@ -43,7 +43,7 @@ static enum pb_status quantize_one(struct quantize_work *work, size_t i, struct 
 {
 	const struct pb_matrix *m = &work->model->matrices[i];
 	const struct pb_matrix *from = pb_feeding_matrix(work->model, m);
-	struct pb_quantize_job job = { .name = m->name, .layer = m->layer, .n_layers = work->model->config.n_layers, .rows = m->rows, .cols = m->cols,
+	struct pb_quantize_job job = { .name = m->name, .layer = m->layer, .n_layers = work->model->config.n_layers, .slot = m->slot, .rows = m->rows, .cols = m->cols,
 		.source_dtype = m->source.data ? m->source.dtype : PB_F32, .rng = pb_rng_make((uint64_t)work->seed, pb_rng_stream(m->name)) };
 	float *weights = pb_alloc((size_t)m->rows * m->cols, sizeof(float));
 	float *std = NULL, *feeding = NULL;
@@ -86,11 +86,15 @@ static enum pb_status check_source(const struct pb_model *model, const struct pb
 	return PB_OK;
 }
 
-enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, const struct pb_calibration_spec *calibration, struct pb_error *err)
+enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_quantizer_use *use, const struct pb_calibration_spec *calibration,
+	const struct pb_training_spec *training, struct pb_error *err)
 {
+	unsigned needs = pb_quantizer_needs(use->quantizer, use->options);
 	enum pb_status st = check_source(model, use->quantizer, err);
 
-	return st ? st : pb_calibration_check(calibration, use->quantizer, pb_quantizer_needs(use->quantizer, use->options), model, err);
+	if (!st && needs & PB_NEEDS_TRAINING)
+		return pb_trained_check(training, use, model, err);
+	return st ? st : pb_calibration_check(calibration, use->quantizer, needs, model, err);
 }
 
 /* Matrices [first, first + n); on success the model has their encodings. */

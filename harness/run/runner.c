@@ -38,7 +38,7 @@ struct runner {
 	struct pb_store *store;
 	struct pb_progress progress;
 	struct slot *slots;
-	char *cache;                /* folder of calibrations, in that of the record */
+	char *cache, *trained;      /* folders of calibrations and of trained models, in that of the record */
 	bool *pending;              /* [plan->n] */
 	size_t next;                /* first cell that may be pending */
 };
@@ -220,6 +220,7 @@ static enum pb_status give_work(struct runner *r, struct slot *s, struct pb_erro
 	s->done = 0;
 	cell = r->plan->cells[s->cell].cell;
 	cell.cache = r->cache;
+	cell.trained = r->trained;
 	return pb_process_send(&s->process, pb_wire_cell(&cell), err);
 }
 
@@ -446,7 +447,8 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	r.slots = pb_alloc_zero(options->jobs, sizeof(*r.slots));
 	r.pending = pb_alloc_zero(plan->n, sizeof(*r.pending));
 	r.cache = pb_path_join(options->folder, "calibration");
-	st = r.slots && r.pending && r.cache ? pb_store_open(&r.store, options->folder, true, err) : pb_out_of_memory(err, "the runner");
+	r.trained = pb_path_join(options->folder, "trained");
+	st = r.slots && r.pending && r.cache && r.trained ? pb_store_open(&r.store, options->folder, true, err) : pb_out_of_memory(err, "the runner");
 	for (unsigned i = 0; r.slots && i < options->jobs; i++) {
 		r.slots[i].cell = NO_CELL;
 		r.slots[i].process.in = r.slots[i].process.out = r.slots[i].process.err = -1;
@@ -471,5 +473,6 @@ enum pb_status pb_run_plan(const struct pb_sweep *sweep, const struct pb_plan *p
 	pb_free(r.slots);
 	pb_free(r.pending);
 	pb_free(r.cache);
+	pb_free(r.trained);
 	return st;
 }

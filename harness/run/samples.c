@@ -21,14 +21,19 @@ const struct pb_option pb_calibration_options[] = {
 	PB_OPT_END
 };
 
-enum pb_status pb_calibration_find(struct pb_arena *arena, const char *name, const char *folder, const struct pb_data_path *data, const char **path,
+const struct pb_option pb_training_options[] = {
+	PB_OPT_CHOICE(struct pb_training_spec, format, formats, "auto", "lines: a document a line; text: one text; documents: JSON Lines {text}; auto: by the file's name"),
+	PB_OPT_END
+};
+
+enum pb_status pb_text_find(struct pb_arena *arena, const char *name, const char *folder, const struct pb_data_path *data, const char **path,
 	struct pb_error *err)
 {
-	bool ours = strcmp(name, "world_calib") == 0;
-	enum pb_status st = pb_find_file(arena, ours ? "world/calibration.txt" : name, folder, data, path, err);
+	const char *ours = strcmp(name, "world_calib") == 0 ? "world/calibration.txt" : strcmp(name, "world_train") == 0 ? "world/train.txt" : NULL;
+	enum pb_status st = pb_find_file(arena, ours ? ours : name, folder, data, path, err);
 
 	if (st == PB_MISSING && ours)
-		return pb_fail(err, st, "world_calib: there is no world/calibration.txt in the data folders\n`paretobench world -o DIR` writes it; name DIR with --data");
+		return pb_fail(err, st, "%s: there is no %s in the data folders\n`paretobench world -o DIR` writes it; name DIR with --data", name, ours);
 	return st;
 }
 
@@ -37,19 +42,19 @@ bool pb_calibration_is_ready(const struct pb_calibration_spec *spec)
 	return pb_path_has_suffix(spec->data, ".safetensors");
 }
 
-enum pb_calibration_format pb_calibration_format_of(const struct pb_calibration_spec *spec)
+enum pb_calibration_format pb_text_format(const char *path, int format)
 {
 	static const char *const documents[] = { ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.bz2", ".json.bz2" };
 
-	if (spec->format != PB_CALIBRATION_AUTO)
-		return (enum pb_calibration_format)spec->format;
+	if (format != PB_CALIBRATION_AUTO)
+		return (enum pb_calibration_format)format;
 	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++)
-		if (pb_path_has_suffix(spec->data, documents[i]))
+		if (pb_path_has_suffix(path, documents[i]))
 			return PB_CALIBRATION_DOCUMENTS;
 	return PB_CALIBRATION_LINES;
 }
 
-const char *pb_calibration_format_name(enum pb_calibration_format format)
+const char *pb_text_format_name(enum pb_calibration_format format)
 {
 	return formats[format];
 }
@@ -116,15 +121,17 @@ static enum pb_status encode_lines(const struct source *s, struct pb_ids *ids, s
 	return st;
 }
 
+static enum pb_status encode_text(const struct source *s, struct pb_ids *ids, struct pb_error *err)
+{
+	return pb_tokenizer_encode(s->tokenizer, s->text, s->size, PB_SPECIAL_DEFAULT, ids, err) ? pb_fail_prefix(err, "%s", s->name) : PB_OK;
+}
+
 static enum pb_status draw_windows(struct source *s, int32_t *tokens, struct pb_error *err)
 {
 	struct pb_ids ids = {0};
-	enum pb_status st;
+	bool lines = pb_text_format(s->spec->data, s->spec->format) == PB_CALIBRATION_LINES;
+	enum pb_status st = lines ? encode_lines(s, &ids, err) : encode_text(s, &ids, err);
 
-	if (pb_calibration_format_of(s->spec) == PB_CALIBRATION_LINES)
-		st = encode_lines(s, &ids, err);
-	else if ((st = pb_tokenizer_encode(s->tokenizer, s->text, s->size, PB_SPECIAL_DEFAULT, &ids, err)))
-		pb_fail_prefix(err, "%s", s->name);
 	if (!st && ids.n < s->length)
 		st = pb_fail(err, PB_USAGE, "%s: %zu tokens are too few for calibration samples of %u", s->name, ids.n, s->length);
 	for (int64_t i = 0; !st && i < s->spec->n_samples; i++)
@@ -164,7 +171,7 @@ static enum pb_status list_documents(const struct source *s, struct document **o
 	return n ? PB_OK : pb_fail(err, PB_USAGE, "%s: no document is in it", s->name);
 }
 
-static enum pb_status encode_document(const struct source *s, const struct document *d, struct pb_ids *ids, struct pb_error *err)
+static enum pb_status encode_document(const struct source *s, const struct document *d, enum pb_special special, struct pb_ids *ids, struct pb_error *err)
 {
 	json_t *object = NULL;
 	const json_t *text;
@@ -172,10 +179,9 @@ static enum pb_status encode_document(const struct source *s, const struct docum
 
 	if (st && st != PB_FORMAT)
 		return st;
-	ids->n = 0;
 	text = json_object_get(object, "text");
 	if (json_is_string(text))
-		st = pb_tokenizer_encode(s->tokenizer, json_string_value(text), json_string_length(text), PB_SPECIAL_DEFAULT, ids, err);
+		st = pb_tokenizer_encode(s->tokenizer, json_string_value(text), json_string_length(text), special, ids, err);
 	else
 		st = pb_fail(err, PB_FORMAT, "not a JSON object with a string 'text'");
 	json_decref(object);
@@ -191,7 +197,8 @@ static enum pb_status draw_document(struct source *s, struct document *list, siz
 
 		if (d->is_short)
 			continue;
-		if ((st = encode_document(s, d, ids, err)) || ids->n >= s->length)
+		ids->n = 0;
+		if ((st = encode_document(s, d, PB_SPECIAL_DEFAULT, ids, err)) || ids->n >= s->length)
 			return st;
 		d->is_short = true;
 		(*n_short)++;
@@ -226,7 +233,7 @@ enum pb_status pb_samples_draw_from(const struct pb_calibration_spec *spec, cons
 
 	if (!drawn)
 		return pb_out_of_memory(err, "calibration samples");
-	st = pb_calibration_format_of(spec) == PB_CALIBRATION_DOCUMENTS ? draw_documents(&source, drawn, err) : draw_windows(&source, drawn, err);
+	st = pb_text_format(spec->data, spec->format) == PB_CALIBRATION_DOCUMENTS ? draw_documents(&source, drawn, err) : draw_windows(&source, drawn, err);
 	if (st)
 		pb_free(drawn);
 	else
@@ -243,6 +250,47 @@ enum pb_status pb_samples_draw(const struct pb_calibration_spec *spec, const str
 
 	if (!st)
 		st = pb_samples_draw_from(spec, spec->data, text, size, tokenizer, length, tokens, err);
+	pb_free(text);
+	return st;
+}
+
+/* ---- all tokens ---- */
+
+static enum pb_status encode_documents(const struct source *s, struct pb_ids *ids, struct pb_error *err)
+{
+	int32_t front = pb_prefix_token(s->tokenizer);
+	struct document d = {0};
+	size_t at = 0;
+	enum pb_status st = PB_OK;
+
+	while (!st && next_line(s, &at, &d.number, &d.line, &d.n)) {
+		if (front >= 0)
+			st = pb_ids_add(ids, front, err);
+		if (!st)
+			st = encode_document(s, &d, PB_SPECIAL_NONE, ids, err);
+	}
+	return st;
+}
+
+enum pb_status pb_training_tokens(const struct pb_training_spec *spec, const struct pb_tokenizer *tokenizer, struct pb_ids *ids, struct pb_error *err)
+{
+	char *text = NULL;
+	struct source s = { .name = spec->data, .tokenizer = tokenizer };
+	enum pb_status st = pb_file_read_data(spec->data, MOST_TEXT, &text, &s.size, err);
+
+	s.text = text;
+	if (st)
+		return st;
+	switch (pb_text_format(spec->data, spec->format)) {
+	case PB_CALIBRATION_DOCUMENTS:
+		st = encode_documents(&s, ids, err);
+		break;
+	case PB_CALIBRATION_LINES:
+		st = encode_lines(&s, ids, err);
+		break;
+	default:
+		st = encode_text(&s, ids, err);
+	}
 	pb_free(text);
 	return st;
 }

@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "core/base/yaml.h"
 #include "harness/run/calibration.h"
+#include "harness/run/trained.h"
 #include "harness/run/zoo.h"
 #include "quantizers/quantizer.h"
 
@@ -102,8 +103,12 @@ static enum pb_status add_quantizer(struct sweep_reader *r, const struct pb_yaml
 
 	if (pb_quantizer_use_parse(&use, text, &why))
 		return pb_yaml_fail(at, r->err, "%s", why.text);
-	if (!s->calibration && pb_quantizer_needs(use.quantizer, use.options) != PB_NEEDS_NOTHING)
+	unsigned needs = pb_quantizer_needs(use.quantizer, use.options);
+
+	if (!s->calibration && needs & PB_NEEDS_CALIBRATION)
 		(void)pb_calibration_fail_none(use.quantizer, &why);
+	else if (!s->training && needs & PB_NEEDS_TRAINING)
+		(void)pb_trained_fail_none(use.quantizer, &why);
 	pb_quantizer_use_free(&use);
 	if (why.status)
 		return pb_yaml_fail(at, r->err, "%s", why.text);
@@ -252,31 +257,45 @@ static enum pb_status read_limits(const struct pb_yaml *node, struct pb_limits *
 	return PB_OK;
 }
 
-static enum pb_status read_calibration(struct sweep_reader *r, const struct pb_yaml *node)
+/* A map with `data`, the text, and options of that table; text: what such a map is. */
+static enum pb_status read_text(struct sweep_reader *r, const struct pb_yaml *node, const char *who, const char *text, const char *const *keys,
+	const struct pb_option *table, void *options, const char **data)
 {
-	static const char *const keys[] = { "data", "n_samples", "seq_len", "seed", "format", NULL };
-	struct pb_calibration_spec *c = pb_arena_alloc(r->sweep->arena, 1, sizeof(*c));
 	struct pb_error why = {0};
-	const char *text;
+	const char *value;
 	enum pb_status st;
 
-	if (!c)
-		return pb_out_of_memory(r->err, "the sweep");
 	if (node->kind != PB_YAML_MAP || !pb_yaml_get(node, "data"))
-		return pb_yaml_fail(node, r->err, "calibration is {data: FILE, n_samples, seq_len, seed, format}");
+		return pb_yaml_fail(node, r->err, "%s is %s", who, text);
 	if ((st = pb_yaml_check_keys(node, keys, r->err)))
 		return st;
-	pb_options_default(pb_calibration_options, c);
+	pb_options_default(table, options);
 	for (size_t i = 0; i < node->n; i++) {
-		if ((st = pb_yaml_string(node->values[i], &text, r->err)))
+		if ((st = pb_yaml_string(node->values[i], &value, r->err)))
 			return st;
-		st = strcmp(node->keys[i], "data") == 0 ? pb_calibration_find(r->sweep->arena, text, r->folder, r->data, &c->data, &why)
-			: pb_options_set(pb_calibration_options, c, "calibration", node->keys[i], text, &why);
+		st = strcmp(node->keys[i], "data") == 0 ? pb_text_find(r->sweep->arena, value, r->folder, r->data, data, &why)
+			: pb_options_set(table, options, who, node->keys[i], value, &why);
 		if (st)
 			return pb_yaml_fail(node->values[i], r->err, "%s", why.text);
 	}
-	r->sweep->calibration = c;
 	return PB_OK;
+}
+
+static enum pb_status read_calibration(struct sweep_reader *r, const struct pb_yaml *node)
+{
+	static const char *const keys[] = { "data", "n_samples", "seq_len", "seed", "format", NULL };
+	struct pb_calibration_spec *c = r->sweep->calibration = pb_arena_alloc(r->sweep->arena, 1, sizeof(*c));
+
+	return c ? read_text(r, node, "calibration", "{data: FILE, n_samples, seq_len, seed, format}", keys, pb_calibration_options, c, &c->data)
+		: pb_out_of_memory(r->err, "the sweep");
+}
+
+static enum pb_status read_training(struct sweep_reader *r, const struct pb_yaml *node)
+{
+	static const char *const keys[] = { "data", "format", NULL };
+	struct pb_training_spec *t = r->sweep->training = pb_arena_alloc(r->sweep->arena, 1, sizeof(*t));
+
+	return t ? read_text(r, node, "training", "{data: FILE, format}", keys, pb_training_options, t, &t->data) : pb_out_of_memory(r->err, "the sweep");
 }
 
 /* A list, or one value as a list of one. */
@@ -378,7 +397,7 @@ static enum pb_status read_name(struct sweep_reader *r, const struct pb_yaml *no
 
 static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *root)
 {
-	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "seeds", "limits", NULL };
+	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "training", "seeds", "limits", NULL };
 	const struct pb_yaml *node;
 	struct pb_sweep *s = r->sweep;
 	uint64_t limit = 0;
@@ -396,6 +415,8 @@ static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *ro
 		st = node->kind == PB_YAML_MAP ? read_limits(node, &s->limits, r->err) : pb_yaml_fail(node, r->err, "limits are {time, memory}");
 	if (!st && (node = pb_yaml_get(root, "calibration")))
 		st = read_calibration(r, node);
+	if (!st && (node = pb_yaml_get(root, "training")))
+		st = read_training(r, node);
 	if (!st)
 		st = read_backends(r, pb_yaml_get(root, "backends"));
 	if (!st)

@@ -36,6 +36,7 @@ struct pb_sweep {
 	struct pb_sweep_task *tasks;
 	int64_t *seeds;
 	struct pb_calibration_spec *calibration;    /* or NULL */
+	struct pb_training_spec *training;          /* or NULL */
 	struct pb_limits limits;
 	const char *text;           /* the file as read */
 };

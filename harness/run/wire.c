@@ -3,11 +3,12 @@
 #include <string.h>
 #include "core/base/json.h"
 
-static json_t *wire_calibration(const struct pb_calibration_spec *c)
+/* Options of the table, with `data`; NULL without data. */
+static json_t *wire_text(const struct pb_option *table, const void *options, const char *data)
 {
-	json_t *object = c ? pb_options_json(pb_calibration_options, c) : NULL;
+	json_t *object = data ? pb_options_json(table, options) : NULL;
 
-	if (object && json_object_set_new(object, "data", json_string(c->data))) {
+	if (object && json_object_set_new(object, "data", json_string(data))) {
 		json_decref(object);
 		return NULL;
 	}
@@ -21,9 +22,10 @@ json_t *pb_wire_cell(const struct pb_cell *c)
 
 	for (size_t i = 0; i < c->n_tasks; i++)
 		json_array_append_new(tasks, json_pack("{s:s, s:I, s:s*}", "name", c->tasks[i].name, "limit", (json_int_t)c->tasks[i].limit, "protocol", c->tasks[i].protocol));
-	cell = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s*, s:s*, s:s*, s:o*, s:o}", "run", c->run, "key", c->key, "label", c->label, "model", c->model->path,
+	cell = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s*, s:s*, s:s*, s:s*, s:o*, s:o*, s:o}", "run", c->run, "key", c->key, "label", c->label, "model", c->model->path,
 		"quantizer", c->quantizer, "backend", c->backend, "seed", (json_int_t)c->seed, "tokenizer", c->model->tokenizer, "name", c->model_name,
-		"cache", c->cache, "calibration", wire_calibration(c->calibration), "tasks", tasks);
+		"cache", c->cache, "trained", c->trained, "calibration", wire_text(pb_calibration_options, c->calibration, c->calibration ? c->calibration->data : NULL),
+		"training", wire_text(pb_training_options, c->training, c->training ? c->training->data : NULL), "tasks", tasks);
 	return cell;
 }
 
@@ -57,12 +59,31 @@ static enum pb_status read_calibration(const json_t *object, struct pb_arena *ar
 	return pb_options_set(pb_calibration_options, c, "calibration", "format", format, err);
 }
 
+static enum pb_status read_training(const json_t *object, struct pb_arena *arena, const struct pb_training_spec **out, struct pb_error *err)
+{
+	struct pb_training_spec *t;
+	const char *format = json_string_value(json_object_get(object, "format"));
+
+	*out = NULL;
+	if (!object)
+		return PB_OK;
+	t = pb_arena_alloc(arena, 1, sizeof(*t));
+	if (!t)
+		return pb_out_of_memory(err, "a cell");
+	t->data = member(object, "data", arena);
+	if (!t->data || !format)
+		return pb_fail(err, PB_FORMAT, "not a cell");
+	*out = t;
+	return pb_options_set(pb_training_options, t, "training", "format", format, err);
+}
+
 enum pb_status pb_wire_read_cell(const json_t *object, struct pb_arena *arena, struct pb_cell *cell, struct pb_error *err)
 {
 	const json_t *tasks = json_object_get(object, "tasks");
 	struct pb_sweep_model *model = pb_arena_alloc(arena, 1, sizeof(*model));
 	struct pb_sweep_task *list = pb_arena_alloc(arena, json_array_size(tasks) + 1, sizeof(*list));
 	const char *key = json_string_value(json_object_get(object, "key"));
+	enum pb_status st;
 
 	if (!model || !list)
 		return pb_out_of_memory(err, "a cell");
@@ -88,10 +109,12 @@ enum pb_status pb_wire_read_cell(const json_t *object, struct pb_arena *arena, s
 			return pb_fail(err, PB_FORMAT, "a task of the cell has no name");
 	}
 	cell->cache = member(object, "cache", arena);
+	cell->trained = member(object, "trained", arena);
 	if (!key || strlen(key) >= sizeof(cell->key) || !model->path || !cell->run || !cell->label || !cell->quantizer || !cell->backend)
 		return pb_fail(err, PB_FORMAT, "not a cell");
 	strcpy(cell->key, key);
-	return read_calibration(json_object_get(object, "calibration"), arena, &cell->calibration, err);
+	st = read_calibration(json_object_get(object, "calibration"), arena, &cell->calibration, err);
+	return st ? st : read_training(json_object_get(object, "training"), arena, &cell->training, err);
 }
 
 static json_t *wire_item(const struct pb_stored_item *it)

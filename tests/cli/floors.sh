@@ -17,7 +17,7 @@ may backends/train $core backends
 may tasks $core
 may tasks/world $core
 may reports $core
-may quantizers $core backends
+may quantizers $core backends backends/train
 may harness/run $core backends backends/train tasks tasks/world reports quantizers
 may harness/cli $core backends tasks tasks/world reports quantizers harness/run
 # No file outgrows its reader; plugins least of all.

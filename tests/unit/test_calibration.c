@@ -159,7 +159,7 @@ static void test_documents(void **state)
 
 	(void)state;
 	spec.data = "x.jsonl.gz";
-	assert_int_equal(pb_calibration_format_of(&spec), PB_CALIBRATION_DOCUMENTS);
+	assert_int_equal(pb_text_format(spec.data, spec.format), PB_CALIBRATION_DOCUMENTS);
 	OK(pb_tokenizer_encode(tokenizer, "the long one of them", 20, PB_SPECIAL_DEFAULT, &ids, ERR));
 	samples = draw(&spec, text, 6);
 	check_windows(samples, spec.n_samples, 6, &ids);
@@ -477,7 +477,7 @@ static void test_failure_leaves_the_model(void **state)
 	pb_calibration_close(c);
 	/* Without numbers the quantizer is not called. */
 	assert_int_equal(pb_quantize_model(model, &use, 0, NULL, NULL, &err), PB_UNSUPPORTED);
-	assert_int_equal(pb_quantize_check(model, &use, NULL, &err), PB_USAGE);
+	assert_int_equal(pb_quantize_check(model, &use, NULL, NULL, &err), PB_USAGE);
 	check_says(&err, "needs calibration data");
 	check_says(&err, "calibration: {data: FILE}");
 	check_says(&err, "--calibration FILE");

@@ -1,0 +1,23 @@
+#include "quantizers/budget.h"
+
+#include <math.h>
+
+#define LONGEST 2048 /* tokens of a sequence, where none are asked for: those of ParetoQ and OneBit */
+
+enum pb_status pb_budget_recipe(const struct pb_budget *b, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
+{
+	int64_t length = b->length ? b->length : context < LONGEST ? context : LONGEST;
+	int64_t update = b->sequences * length * b->micro_batches;
+
+	if (length > context)
+		return pb_fail(err, PB_USAGE, "length: sequences of %lld tokens are longer than the model's context of %u", (long long)length, context);
+	recipe->steps = (b->tokens + update - 1) / update;
+	recipe->sequences = b->sequences;
+	recipe->length = length;
+	recipe->micro_batches = b->micro_batches;
+	recipe->learning_rate = b->learning_rate;
+	recipe->schedule = PB_SCHEDULE_COSINE;
+	recipe->final_share = 0;
+	recipe->warmup = (int64_t)ceil(b->warmup * (double)recipe->steps);
+	return pb_recipe_check(recipe, err);
+}
