@@ -94,6 +94,11 @@ static void test_calibration(void **state)
 	assert_int_equal(s->calibration->seq_len, 256);
 	assert_int_equal(s->calibration->seed, 7);
 	assert_int_equal(s->calibration->format, PB_CALIBRATION_TEXT);
+	assert_null(s->training);
+	pb_sweep_free(s);
+	assert_int_equal(parse(&s, "models: [m.bin]\nquantizers: [paretoq]\ntasks: [piqa]\ntraining: {data: m.bin, format: text}\n", &err), PB_OK);
+	assert_string_equal(s->training->data, model);
+	assert_int_equal(s->training->format, PB_CALIBRATION_TEXT);
 	pb_sweep_free(s);
 }
 
@@ -118,6 +123,12 @@ static void test_mistakes_have_a_place(void **state)
 		{ "models: []\nquantizers: [rtn]\ntasks: [piqa]\n", ":1:1:", "models" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: x}\n", ":4:21:", "x: not found" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: world_calib}\n", ":4:21:", "paretobench world" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ntraining: {data: x}\n", ":4:18:", "x: not found" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ntraining: {data: world_train}\n", ":4:18:", "paretobench world" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ntraining: {format: text}\n", ":4:11:", "data: FILE" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ntraining: {data: m.bin, n_samples: 1}\n", ":4:25:", "n_samples" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ntraining: {data: m.bin, format: words}\n", ":4:33:", "documents" },
+		{ "models: [m.bin]\nquantizers: [paretoq]\ntasks: [piqa]\n", ":2:14:", "training: {data: FILE}" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: m.bin\n", ":4:14:", "data: FILE" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {seed: 1}\n", ":4:14:", "data: FILE" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: m.bin, nsamples: 1}\n", ":4:28:", "n_samples" },
