@@ -8,9 +8,11 @@ extern const struct pb_quantizer pb_quantizer_hqq;
 extern const struct pb_quantizer pb_quantizer_identity;
 extern const struct pb_quantizer pb_quantizer_kbit;
 extern const struct pb_quantizer pb_quantizer_lsbinary;
+extern const struct pb_quantizer pb_quantizer_onebit;
 extern const struct pb_quantizer pb_quantizer_paretoq;
 extern const struct pb_quantizer pb_quantizer_rtn;
 extern const struct pb_quantizer pb_quantizer_squeezellm;
+extern const struct pb_quantizer pb_quantizer_svid;
 extern const struct pb_quantizer pb_quantizer_ternary;
 extern const struct pb_quantizer pb_quantizer_vptq;
 
@@ -22,9 +24,11 @@ const struct pb_quantizer *const pb_quantizers[] = {
 	&pb_quantizer_identity,
 	&pb_quantizer_kbit,
 	&pb_quantizer_lsbinary,
+	&pb_quantizer_onebit,
 	&pb_quantizer_paretoq,
 	&pb_quantizer_rtn,
 	&pb_quantizer_squeezellm,
+	&pb_quantizer_svid,
 	&pb_quantizer_ternary,
 	&pb_quantizer_vptq,
 };

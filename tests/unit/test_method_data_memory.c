@@ -1,4 +1,4 @@
-/* Every allocation of calibrating and quantizing a model is made to fail once, with a cache and without: the outcome is
+/* Every allocation of calibrating and quantizing a model, with a cache and without, and of training one, is made to fail once: the outcome is
  * PB_MEMORY with a sentence. Each run is a process of its own, because the number of the allocation that fails is read once
  * in a process. */
 #include <setjmp.h>
@@ -24,6 +24,7 @@ enum { CLEAN, REFUSED, WRONG };
 struct trial {
 	const char *cache;      /* or NULL */
 	struct watcher_options quantizer;
+	const char *method;     /* that is trained; or NULL */
 	struct pb_sweep_model model;
 	struct pb_calibration_spec spec;
 };
@@ -50,11 +51,29 @@ static enum pb_status calibrate(const struct trial *t, struct pb_workspace **w, 
 	return st;
 }
 
+static enum pb_status train(const struct trial *t, struct pb_workspace **w, struct pb_error *err)
+{
+	static const struct pb_data_path nowhere;
+	const struct pb_training_spec spec = { .data = t->spec.data };
+	struct pb_quantizer_use use = {0};
+	struct pb_model *trained = NULL;
+	double seconds;
+	enum pb_status st = pb_workspace_new(w, NULL, &nowhere, err);
+
+	if (!st)
+		st = pb_quantizer_use_parse(&use, t->method, err);
+	if (!st)
+		st = pb_workspace_train(*w, &t->model, &use, &spec, t->cache, 0, NULL, NULL, &trained, &seconds, err);
+	pb_model_close(trained);
+	pb_quantizer_use_free(&use);
+	return st;
+}
+
 static int outcome_of_child(const struct trial *t)
 {
 	struct pb_workspace *w = NULL;
 	struct pb_error err = { 0 };
-	enum pb_status st = calibrate(t, &w, &err);
+	enum pb_status st = (t->method ? train : calibrate)(t, &w, &err);
 
 	pb_workspace_free(w);
 	if (!st)
@@ -92,7 +111,6 @@ static int run_with_failure(int n, const struct trial *t)
 
 static void test_every_allocation(void **state)
 {
-	const struct watcher_options quantizers[] = { { true, false, true }, { true, true, false } };
 	char path[512], tokenizer[512], text[512], cache[512];
 
 	(void)state;
@@ -100,14 +118,25 @@ static void test_every_allocation(void **state)
 	snprintf(tokenizer, sizeof tokenizer, "%s", scratch_path("tokenizer.bin"));
 	snprintf(text, sizeof text, "%s", scratch_path("text.txt"));
 	snprintf(cache, sizeof cache, "%s", scratch_path("cache"));
-	for (int i = 0; i < 3; i++) {
-		struct trial t = { i == 0 ? cache : NULL, quantizers[i / 2], { .path = path, .tokenizer = tokenizer }, { .data = text, .n_samples = 3, .seq_len = 8 } };
+
+	const struct pb_sweep_model model = { .path = path, .tokenizer = tokenizer };
+	const struct pb_calibration_spec spec = { .data = text, .n_samples = 3, .seq_len = 8 };
+	const struct trial trials[] = {
+		{ .cache = cache, .quantizer = { true, false, true }, .model = model, .spec = spec },
+		{ .quantizer = { true, false, true }, .model = model, .spec = spec },
+		{ .quantizer = { true, true, false }, .model = model, .spec = spec },
+		{ .cache = cache, .method = "paretoq:bits=1.58,tokens=16,sequences=1,length=4,distill=0.5", .model = model, .spec = spec },
+		{ .cache = cache, .method = "onebit:tokens=16,sequences=1,length=4", .model = model, .spec = spec },
+	};
+
+	for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+		const struct trial *t = &trials[i];
 		int n = 1, outcome;
 
-		while ((outcome = run_with_failure(n, &t)) == REFUSED && n < 20000)
+		while ((outcome = run_with_failure(n, t)) == REFUSED && n < 20000)
 			n++;
 		if (outcome != CLEAN)
-			fail_msg("trial %d, allocation %d: outcome %d", i, n, outcome);
+			fail_msg("trial %zu, allocation %d: outcome %d", i, n, outcome);
 		assert_true(n > 50);
 	}
 }
