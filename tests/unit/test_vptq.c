@@ -663,6 +663,34 @@ static void refusals(void **state)
 	pb_quantizer_use_free(&use);
 }
 
+/* Options and shapes of all kinds: a sound matrix of the planned size, or one sentence. */
+static void anything(void **state)
+{
+	(void)state;
+	static const char *const choices[] = { "norm=none", "norm=minmax", "norm=meanstd", "norm=minmax,norm_hessian=as_released", "dtype=bf16", "dtype=f32",
+		"permute=no", "load_damping=0", "iterations=0" };
+	struct pb_rng r = pb_rng_make(63, 0);
+	int fine = 0;
+	for (int i = 0; i < 400; i++) {
+		char options[256];
+		struct layer l = random_layer((uint64_t)i, 1 + (uint32_t)pb_rng_below(&r, 40), 1 + (uint32_t)pb_rng_below(&r, 40), 50);
+		struct pb_encoded *m = NULL;
+		struct pb_error err = { .text = "" };
+		snprintf(options, sizeof options, "bits=%g,length=%d,centroids=%d,residual=%d,groups=%d,outliers=%d,outlier_length=%d,outlier_centroids=%d,%s",
+			0.1 + 7.9 * pb_rng_unit(&r), (int)pb_rng_below(&r, 2) * (int)pb_rng_below(&r, 65), (int)pb_rng_below(&r, 2) * (int)pb_rng_below(&r, 40),
+			(int)pb_rng_below(&r, 2) * (int)pb_rng_below(&r, 20), 1 + (int)pb_rng_below(&r, 2) * (int)pb_rng_below(&r, 50),
+			(int)pb_rng_below(&r, 2) * (int)pb_rng_below(&r, 51), 1 + (int)pb_rng_below(&r, 64), (int)pb_rng_below(&r, 2) * (int)pb_rng_below(&r, 9),
+			choices[pb_rng_below(&r, sizeof choices / sizeof *choices)]);
+		enum pb_status status = try_layer(VPTQ, options, &l, &m, &err);
+		if (status && ((status != PB_UNSUPPORTED && status != PB_USAGE) || !*err.text))
+			fail_msg("%s on %u x %u: %s", options, l.rows, l.cols, err.text);
+		fine += !status;
+		pb_encoded_free(m);
+		free_layer(&l);
+	}
+	assert_true(fine > 150);
+}
+
 struct thread {
 	pthread_t id;
 	const struct layer *l;
@@ -713,6 +741,7 @@ int main(void)
 		cmocka_unit_test(shapes_and_numbers),
 		cmocka_unit_test(moments_of_all_kinds),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(anything),
 		cmocka_unit_test(same_in_all_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
