@@ -1,15 +1,18 @@
 /* The budget of a method that is trained, as options of the plugin: they are part of label, row and key. From it follows the
- * recipe: as many updates as the tokens make, the learning rate falling along a cosine to 0 behind the warm-up. */
+ * recipe: as many updates as the tokens make, the learning rate falling along a cosine to 0 behind the warm-up, and ParetoQ's
+ * AdamW (beta 0.9 and 0.999, eps 1e-8, no decay, gradients clipped to norm 1), which all methods share that do not say
+ * otherwise. */
 #ifndef PB_QUANTIZERS_BUDGET_H
 #define PB_QUANTIZERS_BUDGET_H
 
 #include "core/base/options.h"
+#include "backends/train/distill.h"
 #include "backends/train/train.h"
 
 /* The first member of a plugin's options, so that offsets hold for both. */
 struct pb_budget {
 	int64_t tokens, sequences, length, micro_batches;
-	double learning_rate, warmup;
+	double learning_rate, warmup, distill;
 };
 
 #define PB_BUDGET_OPTIONS(budget_tokens, rate, share) \
@@ -19,8 +22,11 @@ struct pb_budget {
 	PB_OPT_INT(struct pb_budget, sequences, 1, 65536, 16, "sequences of a micro-batch"), \
 	PB_OPT_INT(struct pb_budget, length, 0, 65536, 0, "tokens of a sequence; 0: 2048, or the model's context when that is less"), \
 	PB_OPT_INT(struct pb_budget, micro_batches, 1, 65536, 1, "micro-batches of an update")
+#define PB_BUDGET_DISTILL \
+	PB_OPT_REAL(struct pb_budget, distill, 0, 1, 0, "share of the loss that is against the full-precision model's distribution")
 
-/* Steps, batch, rate and schedule; the rest of the recipe is left alone. PB_USAGE when sequences do not fit the context. */
-enum pb_status pb_budget_recipe(const struct pb_budget *b, uint32_t context, struct pb_recipe *recipe, struct pb_error *err) PB_MUST_CHECK;
+/* The hooks of struct pb_qat. PB_USAGE when sequences do not fit the context, or numbers do not fit together. */
+enum pb_status pb_budget_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err) PB_MUST_CHECK;
+bool pb_budget_teacher(const void *options, struct pb_distillation *out);
 
 #endif

@@ -145,14 +145,11 @@ static void onebit_backward(void *arg, const struct pb_parameter *m, const float
 
 static enum pb_status onebit_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
 {
-	const struct onebit_options *o = options;
+	enum pb_status status = pb_budget_recipe(options, context, recipe, err);
 
-	recipe->beta1 = 0.9;
 	recipe->beta2 = 0.98;
-	recipe->epsilon = 1e-8;
 	recipe->weight_decay = 0.01;
-	recipe->clip = 1;
-	return pb_budget_recipe(&o->budget, context, recipe, err);
+	return status;
 }
 
 static bool onebit_teacher(const void *options, struct pb_distillation *out)

@@ -36,7 +36,6 @@
 
 struct paretoq_options {
 	struct pb_budget budget;
-	double distill;
 	int bits, init, saturation, zero, scale_dtype;
 	bool train;
 };
@@ -77,7 +76,7 @@ static const struct pb_option paretoq_options[] = {
 	PB_OPT_CHOICE(struct paretoq_options, scale_dtype, dtype_names, "f16", "number format of the scales"),
 	PB_OPT_CHOICE(struct paretoq_options, saturation, saturation_names, "code", "1.58 bits: gradient of the scale outside of the range, -1 and +1 as the code, or the levels"),
 	PB_OPT_CHOICE(struct paretoq_options, zero, zero_names, "plus", "1 bit: a latent weight of 0 runs as +a, as it is stored, or as 0, as the code"),
-	PB_OPT_REAL(struct paretoq_options, distill, 0, 1, 0, "share of the loss that is against the full-precision model's distribution"),
+	PB_BUDGET_DISTILL,
 	PB_OPT_END
 };
 
@@ -245,26 +244,6 @@ static void paretoq_backward(void *arg, const struct pb_parameter *m, const floa
 	}
 }
 
-static enum pb_status paretoq_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
-{
-	const struct paretoq_options *o = options;
-
-	recipe->beta1 = 0.9;
-	recipe->beta2 = 0.999;
-	recipe->epsilon = 1e-8;
-	recipe->weight_decay = 0;
-	recipe->clip = 1;
-	return pb_budget_recipe(&o->budget, context, recipe, err);
-}
-
-static bool paretoq_teacher(const void *options, struct pb_distillation *out)
-{
-	const struct paretoq_options *o = options;
-
-	*out = (struct pb_distillation){ .form = PB_DISTILL_PAPER, .targets = 1 - o->distill, .logits = o->distill };
-	return o->distill > 0;
-}
-
 /* ---- what is stored ---- */
 
 static enum pb_status paretoq_fill(const struct paretoq_options *o, const float *latent, const float *scales, struct pb_encoded *m, float *rounded,
@@ -334,8 +313,8 @@ static unsigned paretoq_needs(const void *options)
 
 static const struct pb_qat paretoq_qat = {
 	.transform = { .n_parameters = paretoq_n_parameters, .start = paretoq_start, .forward = paretoq_forward, .backward = paretoq_backward },
-	.recipe = paretoq_recipe,
-	.teacher = paretoq_teacher,
+	.recipe = pb_budget_recipe,
+	.teacher = pb_budget_teacher,
 	.encode = paretoq_encode,
 };
 
