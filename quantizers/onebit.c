@@ -24,6 +24,7 @@
 #include "core/base/memory.h"
 #include "quantizers/budget.h"
 #include "quantizers/rank_one.h"
+#include "quantizers/shape.h"
 
 #define FIRST_LATENT 0.01f      /* build_start_ckpt.py */
 #define SMOOTH 1.001f           /* bitnet.py */
@@ -219,6 +220,15 @@ static double onebit_wbits(const void *options, enum pb_dtype source_dtype)
 	return 1.0;
 }
 
+/* The paper's table of sizes: one bit a weight, all else at 16 bits. */
+static double onebit_paper_bytes(const void *options, const struct pb_config *config)
+{
+	struct pb_shape s = pb_shape_of(config);
+
+	(void)options;
+	return (double)s.weights / 8 + 2 * (double)(s.rows + s.cols + s.embeddings + s.norms);
+}
+
 static unsigned onebit_needs(const void *options)
 {
 	(void)options;
@@ -249,4 +259,5 @@ const struct pb_quantizer pb_quantizer_onebit = {
 	.wbits = onebit_wbits,
 	.plan = onebit_plan,
 	.qat = &onebit_qat,
+	.paper_bytes = onebit_paper_bytes,
 };

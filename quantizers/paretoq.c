@@ -28,6 +28,7 @@
 #include <math.h>
 #include "core/base/memory.h"
 #include "quantizers/budget.h"
+#include "quantizers/shape.h"
 
 #define LEAST_SCALE 1e-5f
 #define CLIP 0.99f
@@ -306,6 +307,14 @@ static double paretoq_wbits(const void *options, enum pb_dtype source_dtype)
 	return grid_of(options)->wbits;
 }
 
+/* The axis of the paper's figures: 1.58 bits a ternary weight, embedding and head at 4 bits, no scales, no norms. */
+static double paretoq_paper_bytes(const void *options, const struct pb_config *config)
+{
+	struct pb_shape s = pb_shape_of(config);
+
+	return ((double)s.weights * grid_of(options)->wbits + (double)s.embeddings * 4) / 8;
+}
+
 static unsigned paretoq_needs(const void *options)
 {
 	return ((const struct paretoq_options *)options)->train ? PB_NEEDS_TRAINING : PB_NEEDS_NOTHING;
@@ -333,4 +342,5 @@ const struct pb_quantizer pb_quantizer_paretoq = {
 	.wbits = paretoq_wbits,
 	.plan = paretoq_plan,
 	.qat = &paretoq_qat,
+	.paper_bytes = paretoq_paper_bytes,
 };

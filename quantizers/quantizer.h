@@ -88,6 +88,8 @@ struct pb_quantizer {
 	 * numbers. Without this hook they are what is stored. */
 	bool (*plan_is_bound)(const void *options);
 	const struct pb_qat *qat;   /* of a method that is trained; else NULL */
+	/* Optional: bytes of a whole model by the rule of size of the method's paper, which may leave out what is stored. */
+	double (*paper_bytes)(const void *options, const struct pb_config *config);
 };
 
 /* The registry: sorted by name. */

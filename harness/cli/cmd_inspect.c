@@ -104,6 +104,31 @@ static json_t *describe_tokenizer(const struct inspect_state *s, const struct pb
 	return about;
 }
 
+/* Size by the rule of the paper of the model's quantizer, with its options; null when there is none, or they are not known here. */
+static json_t *paper_bytes(const struct pb_model *model)
+{
+	const char *name = json_string_value(json_object_get(model->quantization, "quantizer")), *key;
+	const struct pb_quantizer *q = name ? pb_quantizer_find(name, NULL) : NULL;
+	struct pb_quantizer_use use = {0};
+	struct pb_text text = {0};
+	json_t *bytes = json_null(), *value;
+
+	if (!q || !q->paper_bytes)
+		return bytes;
+	pb_text_string(&text, name);
+	json_object_foreach(json_object_get(model->quantization, "options"), key, value) {
+		char *number = json_is_string(value) ? pb_strdup(json_string_value(value)) : pb_json_canonical(value);
+
+		pb_text_printf(&text, "%c%s=%s", text.length == strlen(name) ? ':' : ',', key, number ? number : "");
+		pb_free(number);
+	}
+	if (!text.failed && !pb_quantizer_use_parse(&use, pb_text_c(&text), NULL))
+		bytes = json_real(q->paper_bytes(use.options, &model->config));
+	pb_quantizer_use_free(&use);
+	pb_text_free(&text);
+	return bytes;
+}
+
 static json_t *describe(const struct inspect_state *s, const struct pb_model *model)
 {
 	const struct pb_config *c = &model->config;
@@ -118,8 +143,10 @@ static json_t *describe(const struct inspect_state *s, const struct pb_model *mo
 		"weight_bytes", (json_int_t)size.weight_bytes, "kept_bytes", (json_int_t)size.kept_bytes, "model_bytes", (json_int_t)size.model_bytes,
 		"effective_bits", size.effective_bits, "tokenizer", describe_tokenizer(s, model));
 
-	if (model->quantization)
+	if (model->quantization) {
 		json_object_set(about, "quantization", model->quantization);
+		json_object_set_new(about, "paper_bytes", paper_bytes(model));
+	}
 	if (s->ledger)
 		json_object_set_new(about, "ledger", make_ledger(model));
 	return about;
@@ -163,6 +190,10 @@ static void format_text(const json_t *about, const struct pb_model *model, struc
 	pb_text_printf(t, "weights      %s (%llu bytes, %.4f effective bits)\n", weight, (unsigned long long)size.weight_bytes, size.effective_bits);
 	pb_text_printf(t, "kept         %s (%llu bytes: embedding, norms%s)\n", kept, (unsigned long long)size.kept_bytes, c->tied_head ? "" : ", head");
 	pb_text_printf(t, "model        %s (%llu bytes)\n", whole, (unsigned long long)size.model_bytes);
+	if (json_is_real(json_object_get(about, "paper_bytes"))) {
+		pb_format_size(whole, json_real_value(json_object_get(about, "paper_bytes")));
+		pb_text_printf(t, "paper's rule %s (%.0f bytes)\n", whole, json_real_value(json_object_get(about, "paper_bytes")));
+	}
 	pb_text_printf(t, "hash         %s\n", model->hash);
 	if (json_is_null(tokenizer))
 		pb_text_string(t, "tokenizer    none beside the model\n");

@@ -11,6 +11,7 @@
 #include "backends/train/distill.h"
 #include "core/base/rng.h"
 #include "quantizers/rank_one.h"
+#include "quantizers/shape.h"
 #include "tests/unit/qat.h"
 
 static void near(const char *what, size_t i, double value, double expected, double tolerance)
@@ -322,6 +323,41 @@ static void test_stored(void **state)
 	}
 }
 
+/* ---- the paper's sizes ---- */
+
+/* LLaMA: heads of 128, vocabulary 32000, head apart. GB of 10^9 bytes at 16 bits and by the paper's rule, the share that is saved,
+ * and bits of the whole. */
+static void test_paper_sizes(void **state)
+{
+	static const struct { uint32_t dim, hidden, layers; double full, size, saved, bits; } models[] = {
+		{ 4096, 11008, 32, 13.48, 1.339, 90.06, 1.59 }, { 5120, 13824, 40, 26.03, 2.250, 91.36, 1.38 },
+		{ 6656, 17920, 60, 65.06, 4.882, 92.50, 1.20 }, { 8192, 22016, 80, 130.57, 9.171, 92.98, 1.12 },
+	};
+	struct method m = method_open("onebit", 4096, 4096);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+		uint32_t heads = models[i].dim / 128;
+		struct pb_config c = { .n_vocab = 32000, .dim = models[i].dim, .n_layers = models[i].layers, .n_heads = heads, .n_kv_heads = heads, .head_dim = 128,
+			.hidden = models[i].hidden };
+		struct pb_shape s = pb_shape_of(&c);
+		double full = 2.0 * (double)(s.weights + s.embeddings + s.norms), size = m.use.quantizer->paper_bytes(m.use.options, &c);
+
+		near("GB at 16 bits", i, full / 1e9, models[i].full, 0.00501 / models[i].full);
+		near("GB", i, size / 1e9, models[i].size, 0.000501 / models[i].size);
+		near("saved", i, 100 * (1 - size / full), models[i].saved, 0.00501 / models[i].saved);
+		near("bits of the whole", i, 8 * size / (double)(s.weights + s.rows + s.cols + s.embeddings + s.norms), models[i].bits, 0.005);
+	}
+	/* A matrix alone, by what is stored of it: its average counts the vectors as weights. */
+	struct pb_quantize_job job = { .name = "m", .rows = 4096, .cols = 4096, .source_dtype = PB_F16 };
+	uint64_t bytes = 0;
+
+	OK(pb_quantizer_plan(&m.use, &job, &bytes, ERR));
+	assert_int_equal(8 * bytes, 16908288);
+	near("average bits", 0, 8.0 * (double)bytes / (4096.0 * 4096 + 8192), 1.0073, 5e-5);
+	method_close(&m);
+}
+
 /* ---- torch ---- */
 
 static void test_torch(void **state)
@@ -360,7 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_anchors), cmocka_unit_test(test_normal_weights), cmocka_unit_test(test_matrices_without_size), cmocka_unit_test(test_svid),
 		cmocka_unit_test(test_worked_example), cmocka_unit_test(test_start), cmocka_unit_test(test_zero), cmocka_unit_test(test_gradients),
-		cmocka_unit_test(test_packing), cmocka_unit_test(test_stored), cmocka_unit_test(test_torch),
+		cmocka_unit_test(test_packing), cmocka_unit_test(test_stored), cmocka_unit_test(test_paper_sizes), cmocka_unit_test(test_torch),
 	};
 
 	return cmocka_run_group_tests_name("onebit", tests, NULL, scratch_teardown);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/base/rng.h"
+#include "quantizers/shape.h"
 #include "tests/unit/qat.h"
 
 #define N 13
@@ -407,6 +408,46 @@ static void test_budget(void **state)
 	method_close(&m);
 }
 
+/* ---- the paper's sizes ---- */
+
+/* MobileLLM: heads of 64, vocabulary 32000, head shared. MiB on the axis of the paper's figures for 1, 1.58, 2, 3 and 4 bits. */
+static const struct mobile {
+	uint32_t dim, layers, heads, kv_heads, hidden;
+	uint64_t weights, embeddings, rows, norms, total;
+	double sizes[5];
+} mobiles[] = {
+	{ 576, 30, 9, 3, 1536, 106168320, 18432000, 155520, 35136, 124635456, { 21.4, 28.8, 34.1, 46.8, 59.4 } },
+	{ 960, 32, 15, 5, 2560, 314572800, 30720000, 276480, 62400, 345355200, { 52.1, 73.9, 89.6, 127.1, 164.6 } },
+	{ 1152, 40, 18, 6, 3072, 566231040, 36864000, 414720, 93312, 603188352, { 85.1, 124.2, 152.6, 220.1, 287.6 } },
+	{ 1280, 54, 20, 5, 3584, 964362240, 40960000, 628992, 139520, 1005461760, { 134.5, 201.2, 249.5, 364.4, 479.4 } },
+	{ 1600, 54, 25, 5, 4352, 1459814400, 51200000, 763776, 174400, 1511188800, { 198.4, 299.4, 372.5, 546.5, 720.5 } },
+};
+
+static void test_paper_sizes(void **state)
+{
+	static const char *const bits[] = { "1", "1.58", "2", "3", "4" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof mobiles / sizeof *mobiles; i++) {
+		const struct mobile *x = &mobiles[i];
+		struct pb_config c = { .n_vocab = 32000, .dim = x->dim, .n_layers = x->layers, .n_heads = x->heads, .n_kv_heads = x->kv_heads, .head_dim = 64,
+			.hidden = x->hidden, .tied_head = true };
+		struct pb_shape s = pb_shape_of(&c);
+
+		assert_true(s.weights == x->weights && s.embeddings == x->embeddings && s.rows == x->rows && s.norms == x->norms);
+		assert_true(s.weights + s.embeddings + s.norms == x->total);
+		for (size_t k = 0; k < 5; k++) {
+			char text[32];
+
+			snprintf(text, sizeof text, "paretoq:bits=%s", bits[k]);
+			struct method m = method_open(text, 1, 1);
+
+			near(text, (int)i, m.use.quantizer->paper_bytes(m.use.options, &c) / 1048576, x->sizes[k], 0.0501 / x->sizes[k]);
+			method_close(&m);
+		}
+	}
+}
+
 /* ---- torch ---- */
 
 static void test_torch(void **state)
@@ -434,7 +475,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known), cmocka_unit_test(test_saturation), cmocka_unit_test(test_first_scales), cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_gradients), cmocka_unit_test(test_mse), cmocka_unit_test(test_mse_of_rows_without_size), cmocka_unit_test(test_stored),
-		cmocka_unit_test(test_trits), cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget), cmocka_unit_test(test_torch),
+		cmocka_unit_test(test_trits), cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget), cmocka_unit_test(test_paper_sizes),
+		cmocka_unit_test(test_torch),
 	};
 
 	return cmocka_run_group_tests_name("paretoq", tests, NULL, scratch_teardown);
