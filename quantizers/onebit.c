@@ -45,7 +45,7 @@ enum { LOSS_CODE, LOSS_PAPER };
 enum { ZERO_PLUS, ZERO_ZERO };
 
 static const struct pb_option onebit_options[] = {
-	PB_BUDGET_OPTIONS(1048576, 2e-3, 0.01),
+	PB_BUDGET_OPTIONS(1048576, 1e-2, 0.01),
 	PB_OPT_CHOICE(struct onebit_options, loss, loss_names, "code", "losses against the full-precision model: those of the released code, or the paper's"),
 	PB_OPT_REAL(struct onebit_options, alpha, 0, 1e6, 1, "factor of the loss of the states"),
 	PB_OPT_CHOICE(struct onebit_options, split, pb_split_names, "nmf", "how the first fit's size is shared between h and g"),
