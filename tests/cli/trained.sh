@@ -42,6 +42,7 @@ ev $long --trained stopped > rows.jsonl; numbers rows.jsonl | cmp - x && echo "n
 log() { cut -d, -f1-5 $1/*/log.csv; }
 log whole > y; log killed | cmp - y; log stopped | cmp - y; wc -l < y; ls killed/*
 paretobench quantize data/tiny.bin $long --trained whole -o q | sed 's/:.*effective/: effective/'
+paretobench inspect q | grep rule
 cmp q/model.safetensors whole/*/model/model.safetensors && echo "written as it is"
 paretobench eval --quiet q -t tinystories --format jsonl > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- > z; cut -d' ' -f5- x | cmp - z && echo "and read again"
 paretobench logits data/tiny.bin --ids 1,2 --last $long --trained whole -b blas > l1; paretobench logits q --ids 1,2 --last -b blas | cmp - l1 && echo "logits too"
