@@ -7,8 +7,8 @@ PREFIX ?= /usr/local
 O := build/$(config)
 
 packages := gcc make pkg-config libcsv-dev libpcre2-dev libpapi-dev libcairo2-dev libjansson-dev libssl-dev \
-	libyaml-dev libsqlite3-dev libopenblas-dev zlib1g-dev libbz2-dev libutf8proc-dev libcmocka-dev fonts-dejavu-core
-modules := libpcre2-8 papi cairo jansson libcrypto yaml-0.1 sqlite3 openblas zlib libutf8proc
+	libyaml-dev libsqlite3-dev libopenblas-dev libnlopt-dev zlib1g-dev libbz2-dev libutf8proc-dev libcmocka-dev fonts-dejavu-core
+modules := libpcre2-8 papi cairo jansson libcrypto yaml-0.1 sqlite3 openblas nlopt zlib libutf8proc
 
 # Everything that compiles needs the packages. When some are missing, this makefile includes a file whose rule
 # installs them, and make starts again with them in place.
@@ -35,7 +35,7 @@ CFLAGS = $(common) $(flags_$(config))
 LDFLAGS = $(flags_$(config)) -rdynamic
 LDLIBS = $(shell $(PKG_CONFIG) --libs $(modules)) -lcsv -lbz2 -lpthread -ldl -lm
 
-rooms := core/base core/counters core/model core/store backends backends/train tasks tasks/world quantizers reports harness/run harness/cli
+rooms := core/base core/counters core/model core/store backends backends/train tasks tasks/world quantizers reports/stats reports/claims reports harness/run harness/cli
 sources := $(filter-out %/skeleton.c,$(wildcard $(addsuffix /*.c,$(rooms))))
 main := harness/cli/main.c
 library := $(O)/libparetobench.a

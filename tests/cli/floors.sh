@@ -5,7 +5,7 @@ may() {
 	room=$1
 	shift
 	allowed=$(echo "$room" "$@" | tr ' ' '|')
-	grep -n '^#include "' "$room"/*.[ch] | grep -vE "#include \"($allowed)/[^/]*\"$"
+	grep -n '^#include "' $(find "$room" -maxdepth 1 -name '*.[ch]') /dev/null | grep -vE "#include \"($allowed)/[^/]*\"$"
 }
 core="core/base core/model core/store core/counters"
 may core/base
@@ -16,10 +16,10 @@ may backends $core
 may backends/train $core backends
 may tasks $core
 may tasks/world $core
-may reports $core
+may reports $core reports/stats reports/claims
 may quantizers $core backends backends/train
-may harness/run $core backends backends/train tasks tasks/world reports quantizers
-may harness/cli $core backends tasks tasks/world reports quantizers harness/run
+may harness/run $core backends backends/train tasks tasks/world reports reports/stats reports/claims quantizers
+may harness/cli $core backends tasks tasks/world reports reports/stats reports/claims quantizers harness/run
 # No file outgrows its reader; plugins least of all.
 wc -l $(git ls-files '*.[ch]' 2>/dev/null || find . -path ./build -prune -o -name '*.[ch]' -print) | awk '$2 != "total" && $1 > 1200'
 echo checked
