@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/csv.h"
+#include "reports/stats/dominance.h"
 
 static int compare_keys(const struct pb_row *a, const struct pb_row *b)
 {
@@ -76,42 +77,77 @@ static enum pb_separated separated(const struct pb_point *p, const struct pb_poi
 	return fabs(p->value - smaller->value) > PB_Z95 * spread ? PB_SEPARATED_YES : PB_SEPARATED_NO;
 }
 
-/* Points sorted by size, better first: those that beat everything smaller, and their equals of the same size. */
-static void mark_front(struct pb_front *front)
+/* Front points are compared with the best of the strictly smaller ones; points are sorted by size. */
+static void mark_separated(struct pb_front *front)
 {
-	const struct pb_point *best = NULL; /* among the strictly smaller sizes */
-	for (size_t i = 0; i < front->n_points;) {
-		struct pb_point *group = &front->points[i];
-		size_t n = 1;
-		while (i + n < front->n_points && group[n].bytes == group->bytes)
-			n++;
-		if (!best || compare_better(group->value, best->value, front->higher_is_better) < 0) {
-			for (size_t k = 0; k < n && group[k].value == group->value; k++) {
-				group[k].on_front = true;
-				group[k].separated = best ? separated(&group[k], best) : PB_SEPARATED_UNKNOWN;
-			}
-			best = group;
-		}
-		i += n;
+	const struct pb_point *best = NULL, *best_of_size = NULL;
+	for (size_t i = 0; i < front->n_points; i++) {
+		struct pb_point *p = &front->points[i];
+		if (best_of_size && best_of_size->bytes < p->bytes)
+			best = best_of_size;
+		if (!p->on_front)
+			continue;
+		p->separated = best ? separated(p, best) : PB_SEPARATED_UNKNOWN;
+		best_of_size = p;
 	}
+}
+
+static enum pb_status mark_front(struct pb_front *front, struct pb_error *err)
+{
+	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
+	double *values = pb_alloc(front->n_points, 2 * sizeof *values);
+	enum pb_membership *members = pb_alloc(front->n_points, sizeof *members);
+	enum pb_status st = values && members ? PB_OK : pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++) {
+		values[2 * i] = front->points[i].bytes;
+		values[2 * i + 1] = front->points[i].value;
+	}
+	if (st == PB_OK)
+		st = pb_front_members(&axes, values, front->n_points, members, err);
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
+		front->points[i].on_front = members[i] != PB_MEMBER_NO;
+	if (st == PB_OK)
+		mark_separated(front);
+	pb_free(members);
+	pb_free(values);
+	return st;
+}
+
+static int compare_models(const void *pa, const void *pb)
+{
+	const struct pb_point *a = *(struct pb_point *const *)pa, *b = *(struct pb_point *const *)pb;
+	int c = strcmp(a->row->model, b->row->model);
+	return c ? c : (a > b) - (a < b);
 }
 
 /* By effective bits, each model for itself: more bits of a small model are no rival to few bits of a large one. */
-static void mark_bits_front(struct pb_front *front)
+static enum pb_status mark_bits_front(struct pb_front *front, struct pb_error *err)
 {
-	for (size_t i = 0; i < front->n_points; i++) {
-		struct pb_point *p = &front->points[i];
-		p->on_bits_front = isfinite(p->bits);
-		for (size_t k = 0; p->on_bits_front && k < front->n_points; k++) {
-			const struct pb_point *q = &front->points[k];
-			int c = compare_better(q->value, p->value, front->higher_is_better);
-			if (strcmp(q->row->model, p->row->model) == 0 && q->bits <= p->bits && c <= 0 && (q->bits < p->bits || c < 0))
-				p->on_bits_front = false;
+	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
+	struct pb_point **points = pb_alloc(front->n_points, sizeof *points);
+	double *values = pb_alloc(front->n_points, 2 * sizeof *values);
+	enum pb_membership *members = pb_alloc(front->n_points, sizeof *members);
+	enum pb_status st = points && values && members ? PB_OK : pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
+		points[i] = &front->points[i];
+	if (front->n_points > 1 && st == PB_OK)
+		qsort(points, front->n_points, sizeof *points, compare_models);
+	for (size_t i = 0, n; i < front->n_points && st == PB_OK; i += n) {
+		for (n = 0; i + n < front->n_points && strcmp(points[i + n]->row->model, points[i]->row->model) == 0; n++) {
+			values[2 * n] = points[i + n]->bits;
+			values[2 * n + 1] = points[i + n]->value;
 		}
+		st = pb_front_members(&axes, values, n, members, err);
+		for (size_t k = 0; k < n && st == PB_OK; k++)
+			points[i + k]->on_bits_front = members[k] != PB_MEMBER_NO;
 	}
+	pb_free(members);
+	pb_free(values);
+	pb_free(points);
+	return st;
 }
 
-static void finish_points(struct pb_front *front)
+static enum pb_status finish_points(struct pb_front *front, struct pb_error *err)
 {
 	if (front->n_points > 1)
 		qsort(front->points, front->n_points, sizeof *front->points, front->higher_is_better ? compare_points_up : compare_points_down);
@@ -124,8 +160,8 @@ static void finish_points(struct pb_front *front)
 		if (!isfinite(p->low95) || !isfinite(p->high95))
 			p->stderr_value = p->low95 = p->high95 = NAN;
 	}
-	mark_front(front);
-	mark_bits_front(front);
+	enum pb_status st = mark_front(front, err);
+	return st == PB_OK ? mark_bits_front(front, err) : st;
 }
 
 static void take_chance(struct pb_front *front, double chance, bool first)
@@ -186,9 +222,8 @@ static enum pb_status make_front(struct pb_fronts *out, const struct pb_row *con
 		}
 	}
 	count_left_out(front, rows);
-	finish_points(front);
 	out->n++;
-	return PB_OK;
+	return finish_points(front, err);
 }
 
 /* --- the mean of accuracies --- */
@@ -310,7 +345,9 @@ static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc
 			take_chance(front, chance, front->n_points++ == 0);
 		i += k;
 	}
-	finish_points(front);
+	enum pb_status st = finish_points(front, err);
+	if (st != PB_OK)
+		return st;
 	if (front->n_points)
 		out->n++;
 	return count_absent_cells(front, acc, n, rows, out->arena, err);

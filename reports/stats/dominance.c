@@ -1,0 +1,272 @@
+#include "reports/stats/dominance.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/base/rng.h"
+
+static bool is_finite(const struct pb_axes *axes, const double *p)
+{
+	for (unsigned k = 0; k < axes->n; k++)
+		if (!isfinite(p[k]))
+			return false;
+	return true;
+}
+
+bool pb_dominates_within(const struct pb_axes *axes, const double *p, const double *q, const double *slack)
+{
+	if (!is_finite(axes, p) || !is_finite(axes, q))
+		return false;
+	for (unsigned k = 0; k < axes->n; k++)
+		if (axes->higher_is_better[k] ? p[k] < q[k] - slack[k] : p[k] > q[k] + slack[k])
+			return false;
+	return true;
+}
+
+bool pb_dominates(const struct pb_axes *axes, const double *p, const double *q)
+{
+	static const double none[PB_MAX_AXES];
+	return pb_dominates_within(axes, p, q, none) && !pb_dominates_within(axes, q, p, none);
+}
+
+/* A point with all axes turned so that lower is better. */
+struct turned {
+	double at[PB_MAX_AXES];
+	size_t index;
+};
+
+static int compare_turned(const void *pa, const void *pb)
+{
+	const struct turned *a = pa, *b = pb;
+	for (unsigned k = 0; k < PB_MAX_AXES; k++)
+		if (a->at[k] != b->at[k])
+			return a->at[k] < b->at[k] ? -1 : 1;
+	return (a->index > b->index) - (a->index < b->index);
+}
+
+/* The finite points, turned and in lexicographic order; a point can be dominated by earlier ones only. */
+static size_t turn(const struct pb_axes *axes, const double *values, size_t n, struct turned *out)
+{
+	size_t n_out = 0;
+	for (size_t i = 0; i < n; i++) {
+		const double *p = values + i * axes->n;
+		if (!is_finite(axes, p))
+			continue;
+		out[n_out] = (struct turned){ .index = i };
+		for (unsigned k = 0; k < axes->n; k++)
+			out[n_out].at[k] = axes->higher_is_better[k] ? -p[k] : p[k];
+		n_out++;
+	}
+	qsort(out, n_out, sizeof *out, compare_turned);
+	return n_out;
+}
+
+static bool equal(const struct turned *a, const struct turned *b)
+{
+	for (unsigned k = 0; k < PB_MAX_AXES; k++)
+		if (a->at[k] != b->at[k])
+			return false;
+	return true;
+}
+
+static bool weakly_better(const struct turned *a, const struct turned *b)
+{
+	for (unsigned k = 0; k < PB_MAX_AXES; k++)
+		if (a->at[k] > b->at[k])
+			return false;
+	return true;
+}
+
+/* Keeps the points of the front, in place. What is dominated is dominated by a point of the front; in two axes by the last one. */
+static size_t keep_front(const struct pb_axes *axes, struct turned *points, size_t n)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++) {
+		bool dominated = false;
+		for (size_t k = kept; k-- > 0 && !dominated;) {
+			dominated = weakly_better(&points[k], &points[i]) && !equal(&points[k], &points[i]);
+			if (axes->n == 2 && !equal(&points[k], &points[i]))
+				break;
+		}
+		if (!dominated)
+			points[kept++] = points[i];
+	}
+	return kept;
+}
+
+static void mark(const struct pb_axes *axes, const double *values, size_t n, struct turned *scratch, enum pb_membership *members)
+{
+	size_t n_front = keep_front(axes, scratch, turn(axes, values, n, scratch));
+	for (size_t i = 0; i < n; i++)
+		members[i] = PB_MEMBER_NO;
+	for (size_t i = 0; i < n_front; i++) {
+		bool tied = (i > 0 && equal(&scratch[i - 1], &scratch[i])) || (i + 1 < n_front && equal(&scratch[i], &scratch[i + 1]));
+		members[scratch[i].index] = tied ? PB_MEMBER_TIED : PB_MEMBER_YES;
+	}
+}
+
+enum pb_status pb_front_members(const struct pb_axes *axes, const double *values, size_t n, enum pb_membership *members, struct pb_error *err)
+{
+	struct turned *scratch = pb_alloc(n, sizeof *scratch);
+	if (!scratch)
+		return pb_out_of_memory(err, "a front");
+	mark(axes, values, n, scratch, members);
+	pb_free(scratch);
+	return PB_OK;
+}
+
+/* Area of two axes, of points in lexicographic order. */
+static double area(const struct turned *points, size_t n, const double *reference)
+{
+	double sum = 0.0, best = reference[1];
+	for (size_t i = 0; i < n; i++)
+		if (points[i].at[0] < reference[0] && points[i].at[1] < best) {
+			sum += (reference[0] - points[i].at[0]) * (best - points[i].at[1]);
+			best = points[i].at[1];
+		}
+	return sum;
+}
+
+/* A slice between the levels of the first axis, each an area of the other two, of the points that reach it. */
+static double volume_of_slices(struct turned *points, size_t n, const double *reference, struct turned *slice)
+{
+	double sum = 0.0;
+	size_t n_slice = 0;
+	for (size_t i = 0; i < n && points[i].at[0] < reference[0]; i++) {
+		struct turned p = { .at = { points[i].at[1], points[i].at[2] }, .index = points[i].index };
+		size_t at = n_slice++;
+		for (; at > 0 && compare_turned(&slice[at - 1], &p) > 0; at--)
+			slice[at] = slice[at - 1];
+		slice[at] = p;
+		double next = i + 1 < n && points[i + 1].at[0] < reference[0] ? points[i + 1].at[0] : reference[0];
+		if (next > points[i].at[0])
+			sum += (next - points[i].at[0]) * area(slice, n_slice, reference + 1);
+	}
+	return sum;
+}
+
+static double hypervolume(const struct pb_axes *axes, const double *values, size_t n, const double *reference, struct turned *scratch)
+{
+	double turned_reference[PB_MAX_AXES];
+	size_t n_front = keep_front(axes, scratch, turn(axes, values, n, scratch));
+	for (unsigned k = 0; k < axes->n; k++)
+		turned_reference[k] = axes->higher_is_better[k] ? -reference[k] : reference[k];
+	return axes->n == 2 ? area(scratch, n_front, turned_reference) : volume_of_slices(scratch, n_front, turned_reference, scratch + n);
+}
+
+enum pb_status pb_hypervolume(const struct pb_axes *axes, const double *values, size_t n, const double *reference, double *volume, struct pb_error *err)
+{
+	struct turned *scratch = pb_alloc(2 * n, sizeof *scratch);
+	if (!scratch)
+		return pb_out_of_memory(err, "a hypervolume");
+	*volume = hypervolume(axes, values, n, reference, scratch);
+	pb_free(scratch);
+	return PB_OK;
+}
+
+double pb_epsilon_indicator(const struct pb_axes *axes, const double *a, size_t n_a, const double *b, size_t n_b)
+{
+	double worst = -INFINITY;
+	for (size_t j = 0; j < n_b; j++) {
+		const double *q = b + j * axes->n;
+		double least = INFINITY;
+		if (!is_finite(axes, q))
+			continue;
+		for (size_t i = 0; i < n_a; i++) {
+			const double *p = a + i * axes->n;
+			double shift = -INFINITY;
+			if (!is_finite(axes, p))
+				continue;
+			for (unsigned k = 0; k < axes->n; k++)
+				shift = fmax(shift, axes->higher_is_better[k] ? q[k] - p[k] : p[k] - q[k]);
+			least = fmin(least, shift);
+		}
+		worst = fmax(worst, least);
+	}
+	return worst;
+}
+
+enum pb_status pb_front_probability(const struct pb_axes *axes, size_t n, size_t n_replicates, pb_draw_fn draw, const void *arg, double *probability,
+	const double *reference, double *volumes, struct pb_error *err)
+{
+	struct turned *scratch = pb_alloc(2 * n, sizeof *scratch);
+	double *values = pb_alloc_zero(n, axes->n * sizeof *values);
+	enum pb_membership *members = pb_alloc(n, sizeof *members);
+	size_t *hits = pb_alloc_zero(n, sizeof *hits);
+	enum pb_status st = scratch && values && members && hits ? PB_OK : pb_out_of_memory(err, "the probability of a front");
+	for (size_t r = 0; r < n_replicates && st == PB_OK; r++) {
+		draw(arg, r, values);
+		mark(axes, values, n, scratch, members);
+		for (size_t i = 0; i < n; i++)
+			hits[i] += members[i] != PB_MEMBER_NO;
+		if (reference)
+			volumes[r] = hypervolume(axes, values, n, reference, scratch);
+	}
+	for (size_t i = 0; i < n && st == PB_OK; i++)
+		probability[i] = n_replicates ? (double)hits[i] / (double)n_replicates : NAN;
+	pb_free(hits);
+	pb_free(members);
+	pb_free(values);
+	pb_free(scratch);
+	return st;
+}
+
+void pb_draw_normal(const void *normal_draws, size_t replicate, double *values)
+{
+	const struct pb_normal_draws *d = normal_draws;
+	struct pb_rng rng = pb_rng_make(d->seed, replicate);
+	for (size_t i = 0; i < d->n * d->n_axes; i++)
+		values[i] = d->stderrs[i] > 0.0 ? d->values[i] + d->stderrs[i] * pb_rng_normal(&rng) : d->values[i];
+}
+
+void pb_draw_items(const void *item_draws, size_t replicate, double *values)
+{
+	const struct pb_item_draws *d = item_draws;
+	struct pb_rng rng = pb_rng_make(d->seed, replicate);
+	memcpy(values, d->values, d->n * d->n_axes * sizeof *values);
+	for (size_t i = 0; i < d->n; i++)
+		values[i * d->n_axes + d->axis] = 0.0;
+	for (size_t t = 0; t < d->n_tasks; t++) {
+		const struct pb_item_task *task = &d->tasks[t];
+		memset(d->weights, 0, task->n_items * sizeof *d->weights);
+		for (size_t k = 0; k < task->n_items; k++)
+			d->weights[pb_rng_below(&rng, task->n_items)] += 1.0f;
+		for (size_t i = 0; i < d->n; i++) {
+			const float *scores = task->scores + i * task->n_items;
+			double sum = 0.0;
+			for (size_t k = 0; k < task->n_items; k++)
+				sum += (double)d->weights[k] * scores[k];
+			values[i * d->n_axes + d->axis] += sum / (double)task->n_items / (double)d->n_tasks;
+		}
+	}
+}
+
+double pb_curve_at(const double *x, const double *y, size_t n, double at)
+{
+	if (n == 0 || !(at >= x[0]) || !(at <= x[n - 1]))
+		return NAN;
+	size_t i = 0;
+	while (i + 1 < n && x[i + 1] < at)
+		i++;
+	if (at == x[i])
+		return y[i];
+	return y[i] + (y[i + 1] - y[i]) * ((at - x[i]) / (x[i + 1] - x[i]));
+}
+
+struct pb_curve_difference pb_curve_compare(const double *x1, const double *y1, size_t n1, const double *x2, const double *y2, size_t n2)
+{
+	struct pb_curve_difference d = { NAN, NAN, NAN, NAN };
+	double low = n1 && n2 ? fmax(x1[0], x2[0]) : NAN, high = n1 && n2 ? fmin(x1[n1 - 1], x2[n2 - 1]) : NAN;
+	if (!(low < high))
+		return d;
+	d = (struct pb_curve_difference){ low, high, 0.0, 0.0 };
+	for (unsigned i = 0; i < PB_CURVE_POINTS; i++) {
+		double at = i + 1 == PB_CURVE_POINTS ? high : low + (high - low) * i / (PB_CURVE_POINTS - 1);
+		double difference = pb_curve_at(x1, y1, n1, at) - pb_curve_at(x2, y2, n2, at);
+		d.mean += difference / PB_CURVE_POINTS;
+		d.share_above += (difference > 0.0 ? 1.0 : difference == 0.0 ? 0.5 : 0.0) / PB_CURVE_POINTS;
+	}
+	return d;
+}

@@ -1,0 +1,91 @@
+/* Dominance among points in two or three axes: fronts with ties, how sure a membership is, volumes, and curves.
+ *
+ * Points are values (n, axes->n), row-major, in the axes' own units. A point that has a value that is not finite is on no
+ * front, dominates nothing and adds no volume. Definitions: Zitzler et al., "Performance assessment of multiobjective
+ * optimizers" (2003); the comparison of curves is Dettmers and Zettlemoyer's (arXiv 2212.09720). */
+#ifndef PB_REPORTS_STATS_DOMINANCE_H
+#define PB_REPORTS_STATS_DOMINANCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/base/status.h"
+
+#define PB_MAX_AXES 3
+
+struct pb_axes {
+	unsigned n;                                 /* 2 or 3 */
+	bool higher_is_better[PB_MAX_AXES];
+};
+
+/* p is at least as good as q in every axis, and better in one. */
+bool pb_dominates(const struct pb_axes *axes, const double *p, const double *q);
+/* p is at least as good as q after q was made worse by `slack` in each axis: p <= q + slack where lower is better. A negative
+ * slack asks for a lead: with (0, -2 standard errors of the difference) q is surely dominated. */
+bool pb_dominates_within(const struct pb_axes *axes, const double *p, const double *q, const double *slack);
+
+enum pb_membership {
+	PB_MEMBER_NO,
+	PB_MEMBER_YES,
+	PB_MEMBER_TIED      /* on the front together with points that are equal to it in every axis */
+};
+/* members[n] of the points that no point dominates. */
+enum pb_status pb_front_members(const struct pb_axes *axes, const double *values, size_t n, enum pb_membership *members, struct pb_error *err) PB_MUST_CHECK;
+
+/* Volume that the points dominate and the reference bounds; points that are not better than it in every axis add nothing. */
+enum pb_status pb_hypervolume(const struct pb_axes *axes, const double *values, size_t n, const double *reference, double *volume, struct pb_error *err) PB_MUST_CHECK;
+
+/* Additive epsilon indicator: the smallest shift of all of `a` after which each point of `b` is weakly dominated by one of them;
+ * at most 0 when that is so already. Infinity when `a` has no finite point, -infinity when `b` has none. */
+double pb_epsilon_indicator(const struct pb_axes *axes, const double *a, size_t n_a, const double *b, size_t n_b);
+
+/* --- under uncertainty --- */
+
+/* Fills values (n, axes->n) of a replicate; the same for the same number, whatever came before. */
+typedef void (*pb_draw_fn)(const void *arg, size_t replicate, double *values);
+
+/* probability[n]: share of the replicates in which the point is on the front; with a reference, volumes[n_replicates]. */
+enum pb_status pb_front_probability(const struct pb_axes *axes, size_t n, size_t n_replicates, pb_draw_fn draw, const void *arg, double *probability,
+	const double *reference, double *volumes, struct pb_error *err) PB_MUST_CHECK;
+
+/* Independent normal errors. */
+struct pb_normal_draws {
+	const double *values, *stderrs; /* (n, n_axes); an error that is not above 0: exact */
+	size_t n;
+	unsigned n_axes;
+	uint64_t seed;
+};
+void pb_draw_normal(const void *normal_draws, size_t replicate, double *values);
+
+/* Items that all points were measured on: a replicate takes the same items, with replacement, for every point, each task for
+ * itself, so differences are paired. The value in `axis` becomes the mean over the tasks of their means; the other axes are exact. */
+struct pb_item_task {
+	size_t n_items;
+	const float *scores;            /* (n, n_items) */
+};
+struct pb_item_draws {
+	const double *values;           /* (n, n_axes) */
+	size_t n;
+	unsigned n_axes, axis;
+	const struct pb_item_task *tasks;
+	size_t n_tasks;
+	float *weights;                 /* scratch, as long as the longest task */
+	uint64_t seed;
+};
+void pb_draw_items(const void *item_draws, size_t replicate, double *values);
+
+/* --- curves --- */
+
+/* Piecewise linear through points of rising x; NaN outside of them. */
+double pb_curve_at(const double *x, const double *y, size_t n, double at);
+
+/* Two curves on the x that both cover, at PB_CURVE_POINTS points from end to end. */
+#define PB_CURVE_POINTS 64
+struct pb_curve_difference {
+	double low, high;               /* the common range; NaN, as all else, when there is none */
+	double mean;                    /* of first - second */
+	double share_above;             /* share of points where the first is above; equal counts half */
+};
+struct pb_curve_difference pb_curve_compare(const double *x1, const double *y1, size_t n1, const double *x2, const double *y2, size_t n2);
+
+#endif
