@@ -452,7 +452,7 @@ enum pb_status pb_definition_read(struct pb_task *task, const struct pb_yaml *ro
 		return st;
 	if (!*task->name)
 		return pb_yaml_fail(pb_yaml_get(root, "task"), err, "the task's name is empty");
-	if ((st = read_sources(&r)) || (st = read_metrics(&r, task->kind)) || (st = read_prompt(&r)) || (st = read_subtasks(&r, subtask))
+	if ((!task->kind->has_no_data && (st = read_sources(&r))) || (st = read_metrics(&r, task->kind)) || (st = read_prompt(&r)) || (st = read_subtasks(&r, subtask))
 		|| (st = task->kind->check(d, root, err)) || (st = choose_protocol(&r, task, protocol)))
 		return st;
 	task->definition = d;

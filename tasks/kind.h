@@ -59,6 +59,7 @@ struct pb_task_kind {
 	const char *const *metrics; /* NULL-terminated, at most 32 */
 	uint32_t default_metrics;
 	bool takes_subtasks;
+	bool has_no_data;           /* nor requests: `make` and `score` are NULL (pb_task_score_weights) */
 	/* Checks a parsed definition; the places of messages come from root. */
 	enum pb_status (*check)(const struct pb_definition *d, const struct pb_yaml *root, struct pb_error *err);
 	/* Fills n_items, n_chars, n_sequences, hash and items; data->arena is there. */
@@ -74,6 +75,8 @@ struct pb_task_kind {
 extern const struct pb_task_kind *const pb_task_kinds[]; /* sorted by name */
 extern const size_t pb_n_task_kinds;
 const struct pb_task_kind *pb_task_kind_find(const char *name); /* NULL: unknown */
+
+extern const struct pb_task_kind pb_task_kind_weights;
 
 /* The length in effect: asked for, or fallback (0: the context), never longer than the context. */
 enum pb_status pb_task_length(const struct pb_task *task, uint32_t context, uint32_t fallback, uint32_t *length, struct pb_error *err) PB_MUST_CHECK;

@@ -9,6 +9,7 @@ const struct pb_task_kind *const pb_task_kinds[] = {
 	&pb_task_kind_loglikelihood,
 	&pb_task_kind_rolling,
 	&pb_task_kind_multiple_choice,
+	&pb_task_kind_weights,
 	&pb_task_kind_window,
 };
 const size_t pb_n_task_kinds = sizeof(pb_task_kinds) / sizeof(*pb_task_kinds);
@@ -28,6 +29,7 @@ const struct pb_protocol pb_protocols[] = {
 	{ "onebit", "OneBit's script on WikiText-2: the rule of gptq-wt2" },
 	{ "onebit-c4", "as gptq-c4, from texts with one token more than a window" },
 	{ "onebit-lmeh", "context and continuation encoded apart, no BOS, as OneBit's bundled harness does" },
+	{ "own-weights", "no text: each matrix after quantization beside the same matrix of the model as it was" },
 	{ "paretoq", "rows encoded one by one without BOS, blocks of 1024 (or the context)" },
 	{ "squeezellm", "SqueezeLLM's script on WikiText-2: the rule of gptq-wt2" },
 	{ "vptq", "VPTQ's script on WikiText-2: the rule of gptq-wt2; also vptq@4096, vptq@8192" },

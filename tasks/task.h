@@ -109,4 +109,16 @@ enum pb_status pb_task_score(struct pb_task_result **out, const struct pb_task *
 	const struct pb_task_requests *requests, struct pb_error *err) PB_MUST_CHECK;
 void pb_task_result_free(struct pb_task_result *result);
 
+/* Tasks of the kind `weights` have neither data nor requests; their numbers are made of sums over the weights of each matrix:
+ * of the error, and of the whole, that it is a part of. */
+enum pb_weight_sums { PB_SUMS_L1, PB_SUMS_SQUARES, PB_SUMS_PROXY, PB_SUMS };     /* tasks/weights.c */
+struct pb_weight_error {
+	double error[PB_SUMS], whole[PB_SUMS];
+};
+bool pb_task_is_of_weights(const struct pb_task *task);
+bool pb_task_wants_moments(const struct pb_task *task); /* of weights, and with proxy_error among its metrics */
+/* n: matrices. Without moments there is no proxy_error. */
+enum pb_status pb_task_score_weights(struct pb_task_result **out, const struct pb_task *task, const struct pb_weight_error *matrices, size_t n,
+	bool has_moments, struct pb_error *err) PB_MUST_CHECK;
+
 #endif

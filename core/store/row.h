@@ -48,7 +48,7 @@ struct pb_row {
 	int64_t peak_rss_bytes;
 	json_t *counters;           /* object: name -> {value, unit, status, source, note, ...}; borrowed from the rows; or NULL */
 	const char *started_utc, *version, *machine;
-	const char *calibration;    /* canonical JSON object: data, hash, n_samples, ...; "" when the quantizer used none */
+	const char *calibration;    /* canonical JSON object: data, hash, n_samples, ...; "" when neither quantizer nor task used any */
 };
 
 struct pb_rows {

@@ -8,6 +8,7 @@
 #include "core/base/version.h"
 #include "core/counters/counters.h"
 #include "harness/run/machine.h"
+#include "harness/run/weights.h"
 
 /* A task with its data, opened once. */
 struct open_task {
@@ -216,26 +217,33 @@ static enum pb_status hash_data(struct pb_workspace *w, const char *path, const 
 	return PB_OK;
 }
 
+/* Fills in tokenizer and hash of the source. */
+static enum pb_status open_calibration(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_calibration_source *source, unsigned needs,
+	struct pb_calibration **out, struct pb_error *err)
+{
+	struct pb_tokenizer *tokenizer = NULL;
+	enum pb_status st = pb_calibration_is_ready(source->spec) ? PB_OK : pb_workspace_tokenizer(w, spec, &tokenizer, err);
+
+	if (!st)
+		st = hash_data(w, source->spec->data, &source->hash, err);
+	source->tokenizer = tokenizer;
+	return st ? st : pb_calibration_open(out, source, needs, err);
+}
+
 enum pb_status pb_workspace_calibrate(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
 	const struct pb_calibration_spec *calibration, const char *cache, pb_progress_fn progress, void *arg, struct pb_calibration **out, struct pb_error *err)
 {
 	unsigned needs = pb_quantizer_needs(use->quantizer, use->options);
 	struct pb_calibration_source source = { .spec = calibration, .cache = cache, .pool = w->pool, .progress = progress, .arg = arg };
 	struct pb_model *model = NULL;
-	struct pb_tokenizer *tokenizer = NULL;
 	enum pb_status st = pb_workspace_model(w, spec, &model, err);
 
 	if (!st)
 		st = pb_quantize_check(model, use, calibration, NULL, err);
 	if (st || !(needs & PB_NEEDS_CALIBRATION))
 		return st;
-	if (!pb_calibration_is_ready(calibration))
-		st = pb_workspace_tokenizer(w, spec, &tokenizer, err);
-	if (!st)
-		st = hash_data(w, calibration->data, &source.hash, err);
 	source.model = model;
-	source.tokenizer = tokenizer;
-	return st ? st : pb_calibration_open(out, &source, needs, err);
+	return open_calibration(w, spec, &source, needs, out, err);
 }
 
 /* Tokens that are kept are those of this text and tokenizer, or none. */
@@ -364,6 +372,17 @@ struct parts {
 	struct pb_tokenizer *tokenizer;
 };
 
+static enum pb_status hash_calibration(struct pb_workspace *w, const struct pb_calibration_spec *calibration, const struct pb_model *model,
+	struct pb_hash *hash, struct pb_error *err)
+{
+	const char *data_hash;
+	enum pb_status st = hash_data(w, calibration->data, &data_hash, err);
+
+	if (!st)
+		pb_calibration_hash(calibration, data_hash, model->config.context, hash);
+	return st;
+}
+
 /* Everything that can change the numbers, and how much text there is to score. */
 static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *cell, const struct parts *parts, struct pb_hash *hash, double *chars, struct pb_error *err)
 {
@@ -387,15 +406,17 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 	pb_hash_string(hash, b->name);
 	pb_hash_bytes(hash, &(uint32_t){ b->version }, sizeof(uint32_t));
 	pb_hash_string(hash, backend_options);
-	if (needs) {
-		enum pb_status st = hash_data(w, needs & PB_NEEDS_TRAINING ? cell->training->data : cell->calibration->data, &data_hash, err);
+	if (needs & PB_NEEDS_TRAINING) {
+		enum pb_status st = hash_data(w, cell->training->data, &data_hash, err);
 
 		if (st)
 			return st;
-		if (needs & PB_NEEDS_TRAINING)
-			pb_trained_hash(cell->training, data_hash, hash);
-		else
-			pb_calibration_hash(cell->calibration, data_hash, parts->model->config.context, hash);
+		pb_trained_hash(cell->training, data_hash, hash);
+	} else if (needs) {
+		enum pb_status st = hash_calibration(w, cell->calibration, parts->model, hash, err);
+
+		if (st)
+			return st;
 	}
 	for (size_t i = 0; i < cell->n_tasks; i++) {
 		struct open_task *t = NULL;
@@ -412,6 +433,8 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 		pb_hash_string(hash, t->task->name);
 		pb_hash_string(hash, t->task->hash);
 		pb_hash_string(hash, t->data->hash);
+		if (pb_task_wants_moments(t->task) && cell->calibration && (st = hash_calibration(w, cell->calibration, parts->model, hash, err)))
+			return st;
 		*chars += (double)t->data->n_chars;
 	}
 	return PB_OK;
@@ -638,10 +661,91 @@ static enum pb_status score_counted(struct cell_run *run, const struct pb_backen
 	return st;
 }
 
-/* One task of the cell; a failure of the task is a row. */
-static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task *spec, const struct pb_backend *backend, struct pb_session *session,
-	const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err)
+/* What the method has learned from, into the row; takes the reference. NULL: nothing. */
+static enum pb_status describe_data(struct cell_run *run, json_t *object, struct pb_error *why)
 {
+	char *text = object ? pb_json_canonical(object) : NULL;
+
+	if (!object)
+		return PB_OK;
+	run->base.calibration = text ? pb_arena_strdup(run->result->arena, text) : NULL;
+	json_decref(object);
+	pb_free(text);
+	return run->base.calibration ? PB_OK : pb_out_of_memory(why, "calibration");
+}
+
+/* What runs, opened by the backend. */
+struct running {
+	const struct pb_model *model;
+	const struct pb_tokenizer *tokenizer;
+	const struct pb_backend *backend;
+	struct pb_session *session;
+};
+
+static enum pb_status score_task(struct cell_run *run, struct open_task *t, const struct running *r, struct pb_task_result **scored, struct pb_error *why)
+{
+	enum pb_status st = open_requests(t, r->tokenizer, r->model->config.context, why);
+
+	if (st)
+		return st;
+	run->base.protocol = t->requests->protocol;
+	st = score_counted(run, r->backend, r->session, t->requests, why);
+	return st ? st : pb_task_score(scored, t->task, t->data, t->requests, why);
+}
+
+/* Second moments in the model as it was before, and what rows say of them: they are a part of what the task is. */
+static enum pb_status open_moments(struct cell_run *run, const struct pb_task *task, const struct pb_model *before, struct pb_calibration **out, struct pb_error *why)
+{
+	const struct pb_cell *c = run->cell;
+	struct pb_calibration_source source = { .spec = c->calibration, .cache = c->cache, .model = before, .pool = run->w->pool, .progress = run_progress, .arg = run };
+	struct pb_hash *hash = pb_hash_new();
+	char *hex = pb_arena_alloc(run->result->arena, PB_HASH_HEX, 1);
+	json_t *object = NULL;
+	enum pb_status st = hash && hex ? PB_OK : pb_out_of_memory(why, "calibration");
+
+	if (!st) {
+		pb_hash_string(hash, task->hash);
+		st = hash_calibration(run->w, c->calibration, before, hash, why);
+	}
+	if (hash && hex)
+		pb_hash_finish(hash, hex);
+	if (!st)
+		st = open_calibration(run->w, c->model, &source, PB_NEEDS_ACTIVATIONS, out, why);
+	if (st)
+		return st;
+	run->base.task_hash = hex;
+	if (!*run->base.calibration && !(object = pb_calibration_json(c->calibration, source.hash, before->config.context)))
+		return pb_out_of_memory(why, "calibration");
+	return describe_data(run, object, why);
+}
+
+/* A task of the kind `weights`. */
+static enum pb_status weigh(struct cell_run *run, const struct pb_task *task, const struct pb_model *after, struct pb_task_result **scored, struct pb_error *why)
+{
+	struct pb_weight_error *errors = pb_alloc(after->n_matrices, sizeof(*errors));
+	struct pb_calibration *moments = NULL;
+	struct pb_model *source = NULL, before = {0};
+	bool wants = pb_task_wants_moments(task) && run->cell->calibration;
+	enum pb_status st = errors ? pb_workspace_model(run->w, run->cell->model, &source, why) : pb_out_of_memory(why, "sums over weights");
+
+	if (!st)
+		st = pb_weights_before(&before, source, why);
+	if (!st && wants)
+		st = open_moments(run, task, &before, &moments, why);
+	if (!st)
+		st = pb_weights_compare(&before, after, moments, run->w->pool, run_progress, run, errors, why);
+	if (!st)
+		st = pb_task_score_weights(scored, task, errors, before.n_matrices, wants, why);
+	pb_calibration_close(moments);
+	pb_free(before.matrices);
+	pb_free(errors);
+	return st;
+}
+
+/* One task of the cell; a failure of the task is a row. */
+static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task *spec, const struct running *r, struct pb_error *err)
+{
+	const char *calibration = run->base.calibration;
 	struct open_task *t = NULL;
 	struct pb_task_result *scored = NULL;
 	struct pb_error why = {0};
@@ -656,14 +760,8 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 	if (!st) {
 		run->base.protocol = t->task->protocol;
 		run->base.task_hash = t->task->hash;
-		st = open_requests(t, tokenizer, context, &why);
+		st = pb_task_is_of_weights(t->task) ? weigh(run, t->task, r->model, &scored, &why) : score_task(run, t, r, &scored, &why);
 	}
-	if (!st)
-		run->base.protocol = t->requests->protocol;
-	if (!st)
-		st = score_counted(run, backend, session, t->requests, &why);
-	if (!st)
-		st = pb_task_score(&scored, t->task, t->data, t->requests, &why);
 	run->base.eval_seconds = pb_clock_seconds() - begin;
 	run->base.peak_rss_bytes = pb_peak_rss_bytes();
 	if (st) {
@@ -677,49 +775,39 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 
 		row.status = st == PB_UNSUPPORTED ? PB_ROW_SKIPPED : PB_ROW_FAILED;
 		row.reason = why.text;
+		run->base.calibration = calibration;
 		return add_row(&run->result->rows, &row, err);
 	}
 	st = keep_metrics(run, scored, err);
-	if (!st)
+	if (!st && scored->n_items)
 		st = keep_items(run->result, t->task, scored, err);
 	pb_task_result_free(scored);
 	json_decref(run->base.counters);
 	run->base.counters = NULL;
+	run->base.calibration = calibration;
 	return st;
 }
 
 static enum pb_status run_tasks(struct cell_run *run, const struct pb_model *model, const struct pb_tokenizer *tokenizer, struct pb_error *why, struct pb_error *err)
 {
 	struct pb_backend_use use = {0};
-	struct pb_session *session = NULL;
+	struct running r = { .model = model, .tokenizer = tokenizer };
 	enum pb_status st = pb_backend_use_parse(&use, run->cell->backend, why);
 
 	if (!st)
-		st = use.backend->open(&session, model, use.options, run->w->pool, why);
+		st = use.backend->open(&r.session, model, use.options, run->w->pool, why);
 	if (!st) {
-		run->base.kernel = use.backend->kernel(session);
+		r.backend = use.backend;
+		run->base.kernel = use.backend->kernel(r.session);
 		for (size_t i = 0; !st && i < run->cell->n_tasks; i++) {
-			st = run_task(run, &run->cell->tasks[i], use.backend, session, tokenizer, model->config.context, err);
+			st = run_task(run, &run->cell->tasks[i], &r, err);
 			if (st && why != err)
 				pb_fail(why, st, "%s", err ? err->text : "");
 		}
-		use.backend->close(session);
+		use.backend->close(r.session);
 	}
 	pb_backend_use_free(&use);
 	return st;
-}
-
-/* What the method has learned from, into the row; takes the reference. NULL: nothing. */
-static enum pb_status describe_data(struct cell_run *run, json_t *object, struct pb_error *why)
-{
-	char *text = object ? pb_json_canonical(object) : NULL;
-
-	if (!object)
-		return PB_OK;
-	run->base.calibration = text ? pb_arena_strdup(run->result->arena, text) : NULL;
-	json_decref(object);
-	pb_free(text);
-	return run->base.calibration ? PB_OK : pb_out_of_memory(why, "calibration");
 }
 
 /* Calibration that cells share is no part of the time that quantizing takes: the first of them would pay for all. */
