@@ -87,6 +87,12 @@ void pb_canvas_polyline(struct pb_canvas *c, const double *xy, size_t n_points, 
 		c->ops->path(c, xy, n_points, false, PB_INK_NONE, stroke);
 }
 
+void pb_canvas_area(struct pb_canvas *c, const double *xy, size_t n_points, enum pb_ink fill)
+{
+	if (good(c, xy, 2 * n_points) && n_points >= 3)
+		c->ops->path(c, xy, n_points, true, fill, (struct pb_stroke){ PB_INK_NONE, 0.0, PB_SOLID });
+}
+
 /* A regular polygon about (x, y) whose first corner lies at `start` (radians, clockwise from east). */
 static void polygon(struct pb_canvas *c, int corners, double start, double x, double y, double radius, enum pb_ink fill, struct pb_stroke stroke)
 {

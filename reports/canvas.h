@@ -67,6 +67,8 @@ enum pb_status pb_canvas_svg(struct pb_canvas **out, double width, double height
 
 void pb_canvas_line(struct pb_canvas *c, double x1, double y1, double x2, double y2, struct pb_stroke stroke);
 void pb_canvas_polyline(struct pb_canvas *c, const double *xy, size_t n_points, struct pb_stroke stroke);
+/* The inside of a polygon, without an outline. */
+void pb_canvas_area(struct pb_canvas *c, const double *xy, size_t n_points, enum pb_ink fill);
 /* A shape that has no inside (cross) is drawn in `fill`, or in the stroke's ink when that is none. */
 void pb_canvas_marker(struct pb_canvas *c, enum pb_shape shape, double x, double y, double radius, enum pb_ink fill, struct pb_stroke stroke);
 /* y: baseline. */

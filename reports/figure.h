@@ -1,10 +1,9 @@
-/* Figures, laid out once, drawn on any canvas: sizes and qualities, and losses of trainings. */
+/* Figures, laid out once, drawn on any canvas: sizes and qualities; for all else see chart.h. */
 #ifndef PB_REPORTS_FIGURE_H
 #define PB_REPORTS_FIGURE_H
 
 #include "reports/canvas.h"
 #include "reports/front.h"
-#include "reports/training.h"
 
 enum pb_figure_size {
 	PB_FIGURE_FULL,         /* 960 x 640 and more when the note is long; labels at the points */
@@ -23,9 +22,6 @@ struct pb_figure_spec {
 struct pb_figure;
 /* The front must outlive the figure. PB_MISSING when no point can be drawn. */
 enum pb_status pb_figure_make(struct pb_figure **out, const struct pb_figure_spec *spec, struct pb_measure *measure, struct pb_error *err) PB_MUST_CHECK;
-/* Loss against tokens, a line for each training that has a line with a place there. FULL or NARROW; PB_MISSING when no training has. */
-enum pb_status pb_training_figure_make(struct pb_figure **out, const struct pb_trainings *trainings, enum pb_figure_size size, const char *note,
-	struct pb_measure *measure, struct pb_error *err) PB_MUST_CHECK;
 void pb_figure_free(struct pb_figure *figure);
 double pb_figure_width(const struct pb_figure *figure);
 double pb_figure_height(const struct pb_figure *figure);

@@ -195,21 +195,20 @@ void pb_figure_draw(const struct pb_figure *f, struct pb_canvas *c)
 	struct pb_text scratch[4] = { 0 };
 	draw_ground(f, c);
 	draw_titles(f, c);
-	if (f->n_curves)
-		pb_curves_draw_key(f, c);
-	else
-		draw_marker_key(f, c);
+	if (f->chart) {
+		pb_chart_draw(f, c);
+		return;
+	}
+	draw_marker_key(f, c);
 	draw_legend(f, c);
 	draw_references(f, c);
 	draw_steps(f, c);
-	pb_curves_draw_lines(f, c);
 	/* Leaders lie under the markers; the front lies over what it dominates. */
 	draw_leaders(f, c);
 	for (int front = 0; front < 2; front++)
 		for (size_t i = 0; i < f->n_marks; i++)
 			if (f->marks[i].on_front == (front == 1))
 				draw_mark(f, c, &f->marks[i], scratch);
-	pb_curves_draw_marks(f, c);
 	draw_labels(f, c);
 	for (int i = 0; i < 4; i++)
 		pb_text_free(&scratch[i]);

@@ -2,8 +2,7 @@
 #ifndef PB_REPORTS_FIGURE_LAYOUT_H
 #define PB_REPORTS_FIGURE_LAYOUT_H
 
-#include "reports/axis.h"
-#include "reports/figure.h"
+#include "reports/chart.h"
 #include "reports/labels.h"
 
 /* A point with its place in pixels. */
@@ -35,26 +34,6 @@ struct pb_label_text {
 	const char *whole;              /* for the key */
 };
 
-/* A training in a figure of losses. Polylines are x, y in pixels. */
-struct pb_curve_mark {
-	double x, y;
-	const struct pb_training_line *line;
-	const char *tooltip;
-};
-struct pb_curve {
-	const struct pb_training *run;
-	enum pb_ink ink;
-	enum pb_shape shape;
-	double *training, *validation;
-	size_t n_training, n_validation;
-	struct pb_curve_mark *marks;    /* on the validation line */
-	size_t n_marks;
-	bool in_column;                 /* ends with the rightmost ones, whose names stand in a column */
-	double end_x, end_y;            /* where the name belongs */
-	bool ends_unmarked;             /* the training loss goes on after the last validation */
-	double peak, peak_x;            /* the highest loss that is beyond the range, or NaN */
-};
-
 struct pb_figure {
 	struct pb_arena *arena;
 	struct pb_figure_spec spec;
@@ -68,8 +47,7 @@ struct pb_figure {
 	size_t n_steps;
 	struct pb_reference references[4];
 	size_t n_references;
-	struct pb_curve *curves;        /* of a figure of trainings, which has no marks, steps and references */
-	size_t n_curves;
+	const struct pb_chart *chart;   /* or NULL; with it there are no marks, steps and references, and its names are labels[series] */
 	struct pb_label *labels;
 	struct pb_label_text *label_texts;
 	size_t n_labels;
@@ -94,10 +72,7 @@ char *pb_figure_keep(const struct pb_figure *f, struct pb_text *t);
 /* The end of a layout: key and note, and with them the height. */
 enum pb_status pb_figure_end(struct pb_figure *f, struct pb_measure *measure, struct pb_error *err) PB_MUST_CHECK;
 
-/* The parts of a figure of trainings, from the ground up. */
-void pb_curves_draw_key(const struct pb_figure *f, struct pb_canvas *c);
-void pb_curves_draw_lines(const struct pb_figure *f, struct pb_canvas *c);
-void pb_curves_draw_marks(const struct pb_figure *f, struct pb_canvas *c);
+void pb_chart_draw(const struct pb_figure *f, struct pb_canvas *c);
 
 #define PB_FIGURE_LINE 14.0         /* height of a note's line */
 #define PB_LABEL_SIZE 11.0

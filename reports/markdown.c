@@ -61,34 +61,53 @@ static void put_figure(struct pb_text *out, const char *title, const char *name)
 	pb_text_printf(out, "](figures/%s.png)\n\n", name);
 }
 
-static void put_training(const struct pb_view *v, struct pb_text *out)
+static void put_section_table(const struct pb_section_table *table, struct pb_text *out)
 {
-	struct pb_text field = { 0 };
-	double number;
-	pb_text_string(out, "## Training\n\n");
-	if (v->has_curves) {
-		put_figure(out, "Loss by training tokens", PB_TRAINING_SLUG);
-		pb_text_printf(out, "%s\n\n", v->training_caption);
-	}
 	pb_text_char(out, '|');
-	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++)
-		cell_text(out, pb_training_columns[c].name);
+	for (size_t c = 0; c < table->n_columns; c++)
+		cell_text(out, table->columns[c].name);
 	pb_text_string(out, "\n|");
-	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++)
-		pb_text_string(out, pb_training_columns[c].is_number ? " ---: |" : " --- |");
+	for (size_t c = 0; c < table->n_columns; c++)
+		pb_text_string(out, table->columns[c].is_number ? " ---: |" : " --- |");
 	pb_text_char(out, '\n');
-	for (size_t i = 0; i < v->n_trainings; i++) {
+	for (size_t i = 0; i + table->n_columns <= table->n_fields; i += table->n_columns) {
 		pb_text_char(out, '|');
-		for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++) {
-			pb_text_clear(&field);
-			pb_training_field(&v->input->trainings->runs[i], c, &field, &number);
-			cell_text(out, pb_text_c(&field));
-		}
+		for (size_t c = 0; c < table->n_columns; c++)
+			cell_text(out, table->fields[i + c].text);
 		pb_text_char(out, '\n');
 	}
-	pb_text_string(out, "\nAll lines of the logs: training.csv.\n\n");
-	out->failed = out->failed || field.failed;
-	pb_text_free(&field);
+	pb_text_char(out, '\n');
+}
+
+static void put_section(const struct pb_section *section, struct pb_text *out)
+{
+	pb_text_string(out, "## ");
+	pb_markdown_escape(out, section->title);
+	pb_text_string(out, "\n\n");
+	for (size_t i = 0; i < section->n_blocks; i++) {
+		const struct pb_section_block *block = &section->blocks[i];
+		switch (block->kind) {
+		case PB_SECTION_HEADING:
+			pb_text_string(out, "### ");
+			pb_markdown_escape(out, block->text);
+			break;
+		case PB_SECTION_TEXT:
+		case PB_SECTION_NOTE:
+			pb_markdown_escape(out, block->text);
+			break;
+		case PB_SECTION_TABLE:
+			put_section_table(block->table, out);
+			continue;
+		case PB_SECTION_CHART:
+			put_figure(out, block->chart->chart.title, block->chart->slug);
+			pb_markdown_escape(out, block->chart->caption);
+			break;
+		case PB_SECTION_FILE:
+			pb_text_printf(out, "%s: %s.", block->file->what, block->file->name);
+			break;
+		}
+		pb_text_string(out, "\n\n");
+	}
 }
 
 static void put_failed(const struct pb_view *v, struct pb_text *out)
@@ -141,8 +160,8 @@ enum pb_status pb_markdown_make(const struct pb_view *view, struct pb_text *out,
 		pb_text_string(out, "## Each task\n\n");
 	for (size_t i = 1; i < view->n_columns; i++)
 		put_figure(out, view->columns[i]->title, view->columns[i]->slug);
-	if (view->n_trainings)
-		put_training(view, out);
+	for (size_t i = 0; i < view->n_sections; i++)
+		put_section(view->sections[i], out);
 	put_failed(view, out);
 	pb_text_string(out, "## Provenance\n\n");
 	for (size_t i = 0; i < view->input->n_facts; i++) {

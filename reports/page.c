@@ -21,7 +21,7 @@ static const char style[] =
 	"*{box-sizing:border-box}\n"
 	"body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:64rem;background:var(--bg);color:var(--text);"
 	"font:16px/1.5 system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif}\n"
-	"h1{font-size:1.6rem;line-height:1.25;margin:0 0 .5rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}\n"
+	"h1{font-size:1.6rem;line-height:1.25;margin:0 0 .5rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}h3{font-size:1rem;margin:1.5rem 0 .25rem}\n"
 	"p{margin:.5rem 0;max-width:48rem;overflow-wrap:anywhere}a{color:var(--link)}.muted,figcaption{color:var(--muted);font-size:.875rem}\n"
 	"figure{margin:1rem 0}figcaption{margin-top:.25rem;max-width:60rem}svg{display:block;width:100%;height:auto}svg.key{display:inline-block;"
 	"width:14px;height:14px;vertical-align:-2px;margin:0 .25rem 0 .75rem}svg .point:hover>*{stroke-width:2.5}\n"
@@ -375,68 +375,98 @@ static enum pb_status put_panels_section(struct page *p)
 	return st;
 }
 
-static enum pb_status put_curves(struct page *p)
+/* --- further parts --- */
+
+static enum pb_status put_chart(struct page *p, const struct pb_section_chart *chart)
 {
 	static const struct {
 		enum pb_figure_size size;
 		const char *class;
-	} sizes[] = { { PB_FIGURE_FULL, "wide" }, { PB_FIGURE_NARROW, "narrow" } };
-	const struct pb_view *v = p->view;
+	} sizes[] = { { PB_FIGURE_FULL, "wide" }, { PB_FIGURE_NARROW, "narrow" }, { PB_FIGURE_PANEL, "panel" } };
 	enum pb_status st = PB_OK;
 	raw(p, "<figure>\n");
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && st == PB_OK; i++) {
+	for (size_t i = chart->panel ? 2 : 0; i < (chart->panel ? 3u : 2u) && st == PB_OK; i++) {
 		struct pb_figure *figure = NULL;
-		st = pb_training_figure_make(&figure, v->input->trainings, sizes[i].size, v->training_note, p->measure, p->err);
+		st = pb_chart_make(&figure, &chart->chart, sizes[i].size, chart->note, p->measure, p->err);
 		if (st == PB_OK)
 			st = put_drawing(p, figure, sizes[i].class);
 	}
 	raw(p, "<figcaption>");
-	text(p, v->training_caption);
-	put_files(p, PB_TRAINING_SLUG);
+	text(p, chart->caption);
+	put_files(p, chart->slug);
 	raw(p, "</figcaption>\n</figure>\n");
 	return st;
 }
 
-static enum pb_status put_training_section(struct page *p, const struct pb_text *csv)
+static void put_table(struct page *p, const struct pb_section_table *table)
 {
-	const struct pb_view *v = p->view;
-	struct pb_text field = { 0 };
-	enum pb_status st = PB_OK;
-	if (!v->n_trainings)
-		return PB_OK;
-	raw(p, "<h2 id=\"training\">Training</h2>\n");
-	if (v->has_curves)
-		st = put_curves(p);
-	else
-		raw(p, "<p>No log has a loss yet, so there is nothing to draw.</p>\n");
 	raw(p, "<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
-	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++)
-		heading(p, pb_training_columns[c].name, pb_training_columns[c].is_number);
+	for (size_t c = 0; c < table->n_columns; c++)
+		heading(p, table->columns[c].name, table->columns[c].is_number);
 	raw(p, "</tr></thead>\n<tbody>\n");
-	for (size_t i = 0; i < v->n_trainings; i++) {
+	for (size_t i = 0; i + table->n_columns <= table->n_fields; i += table->n_columns) {
 		raw(p, "<tr>");
-		for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++) {
-			double number = NAN;
-			pb_text_clear(&field);
-			pb_training_field(&v->input->trainings->runs[i], c, &field, &number);
-			if (c == 0) {
-				put_name(p, pb_text_c(&field));
+		for (size_t c = 0; c < table->n_columns; c++) {
+			const struct pb_section_field *field = &table->fields[i + c];
+			if (table->columns[c].is_number)
+				open_number(p, field->number);
+			else if (table->columns[c].wraps)
+				raw(p, "<td class=\"wrap\">");
+			else {
+				put_name(p, field->text);
 				continue;
 			}
-			if (pb_training_columns[c].is_number)
-				open_number(p, number);
-			else
-				raw(p, "<td class=\"wrap\">");
-			text(p, pb_text_c(&field));
+			text(p, field->text);
 			raw(p, "</td>");
 		}
 		raw(p, "</tr>\n");
 	}
-	raw(p, "</tbody>\n</table>\n</div>\n<p class=\"muted download\">All lines of the logs: ");
-	put_download(p, "training.csv", csv);
-	raw(p, ".</p>\n");
-	p->out->failed = p->out->failed || field.failed;
-	pb_text_free(&field);
+	raw(p, "</tbody>\n</table>\n</div>\n");
+}
+
+static enum pb_status put_section(struct page *p, const struct pb_section *section)
+{
+	enum pb_status st = PB_OK;
+	bool in_panels = false;
+	pb_text_printf(p->out, "<h2 id=\"%s\">", section->slug);
+	text(p, section->title);
+	raw(p, "</h2>\n");
+	for (size_t i = 0; i < section->n_blocks && st == PB_OK; i++) {
+		const struct pb_section_block *block = &section->blocks[i];
+		bool is_panel = block->kind == PB_SECTION_CHART && block->chart->panel;
+		if (is_panel != in_panels)
+			raw(p, is_panel ? "<div class=\"panels\">\n" : "</div>\n");
+		in_panels = is_panel;
+		switch (block->kind) {
+		case PB_SECTION_HEADING:
+			element(p, "h3", block->text);
+			break;
+		case PB_SECTION_TEXT:
+			element(p, "p", block->text);
+			break;
+		case PB_SECTION_NOTE:
+			raw(p, "<p class=\"muted\">");
+			text(p, block->text);
+			raw(p, "</p>");
+			break;
+		case PB_SECTION_TABLE:
+			put_table(p, block->table);
+			break;
+		case PB_SECTION_CHART:
+			st = put_chart(p, block->chart);
+			break;
+		case PB_SECTION_FILE:
+			raw(p, "<p class=\"muted download\">");
+			text(p, block->file->what);
+			raw(p, ": ");
+			put_download(p, block->file->name, &block->file->bytes);
+			raw(p, ".</p>");
+			break;
+		}
+		raw(p, "\n");
+	}
+	if (in_panels)
+		raw(p, "</div>\n");
 	return st;
 }
 
@@ -607,8 +637,8 @@ enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measu
 		if (st == PB_OK)
 			st = put_panels_section(&p);
 	}
-	if (st == PB_OK)
-		st = put_training_section(&p, &tables->training);
+	for (size_t i = 0; i < view->n_sections && st == PB_OK; i++)
+		st = put_section(&p, view->sections[i]);
 	if (st == PB_OK && view->has_rows) {
 		put_time_section(&p);
 		put_failed_section(&p);

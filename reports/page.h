@@ -4,9 +4,9 @@
 
 #include "reports/view.h"
 
-/* The bytes of rows.csv, fronts.csv and training.csv, which are put into the page too, so that it stands alone. */
+/* The bytes of rows.csv and fronts.csv, which are put into the page too, so that it stands alone. */
 struct pb_page_tables {
-	struct pb_text rows, fronts, training;
+	struct pb_text rows, fronts;
 };
 enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_page_tables *tables, struct pb_text *out,
 	struct pb_error *err) PB_MUST_CHECK;

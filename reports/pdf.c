@@ -274,76 +274,163 @@ static void put_tables(struct flow *f)
 	}
 }
 
-static const struct {
-	double x, width;
-} training_places[PB_TRAINING_COLUMNS] = { { 0, 126 }, { 126, 54 }, { 180, 48 }, { 228, 48 }, { 276, 58 }, { 334, 64 }, { 410, WIDTH - 410 } };
+/* --- further parts --- */
 
-static void put_training_line(struct flow *f, const struct pb_training *run)
+#define MOST_COLUMNS 16
+
+/* As wide as what they hold, in all as wide as the page: columns of long texts get what the others leave. */
+static void choose_widths(struct flow *f, const struct pb_section_table *table, size_t n_columns, double widths[MOST_COLUMNS])
 {
-	struct pb_text t = { 0 };
-	double number;
-	for (size_t c = 0; c < PB_TRAINING_COLUMNS; c++) {
-		const struct pb_training_column *column = &pb_training_columns[c];
-		pb_text_clear(&t);
-		if (run)
-			pb_training_field(run, c, &t, &number);
-		put_cell(f, MARGIN + training_places[c].x, training_places[c].width, column->is_number, !run, run ? pb_text_c(&t) : column->name);
+	double sum = 0.0, left;
+	size_t n_wraps = 0;
+	for (size_t c = 0; c < n_columns; c++) {
+		widths[c] = pb_measure_width(f->measure, TABLE_SIZE, true, table->columns[c].name);
+		for (size_t i = c; !table->columns[c].wraps && i < table->n_fields; i += table->n_columns)
+			widths[c] = fmax(widths[c], pb_measure_width(f->measure, TABLE_SIZE, false, table->fields[i].text));
+		widths[c] += 8.0;
+		n_wraps += table->columns[c].wraps;
+		sum += widths[c];
 	}
-	end_text(f, &t);
+	left = WIDTH - sum;
+	for (size_t c = 0; c < n_columns; c++) {
+		if (left < 0.0)
+			widths[c] *= WIDTH / sum;
+		else if (n_wraps && table->columns[c].wraps)
+			widths[c] += left / (double)n_wraps;
+		else if (!n_wraps)
+			widths[c] += left / (double)n_columns;
+	}
+}
+
+static void put_table_names(struct flow *f, const struct pb_section_table *table, size_t n_columns, const double widths[MOST_COLUMNS])
+{
+	double x = MARGIN;
+	for (size_t c = 0; c < n_columns; x += widths[c++])
+		put_cell(f, x, widths[c], table->columns[c].is_number, true, table->columns[c].name);
 	f->y += TABLE_LINE;
 	put_rule(f);
 }
 
-/* Whole, since the table has no room for them. */
-static void put_training_reasons(struct flow *f)
+/* The lines of a row, its fields wrapped in `texts`. */
+static size_t wrap_row(struct flow *f, const struct pb_section_table *table, const struct pb_section_field *fields, size_t n_columns, const double widths[MOST_COLUMNS],
+	struct pb_text texts[MOST_COLUMNS])
 {
-	const struct pb_trainings *trainings = f->view->input->trainings;
-	struct pb_text t = { 0 };
-	f->y += 6.0;
-	for (size_t i = 0; i < trainings->n; i++) {
-		const struct pb_training *run = &trainings->runs[i];
-		if (!*run->reason)
-			continue;
-		pb_text_clear(&t);
-		pb_text_printf(&t, "%s: %s: %s", run->name, pb_training_status_name(run->status), run->reason);
-		put_text(f, MARGIN, 8.0, PB_INK_TEXT, pb_text_c(&t));
+	size_t n_lines = 1;
+	for (size_t c = 0; c < n_columns; c++) {
+		size_t n = 1;
+		pb_text_clear(&texts[c]);
+		if (table->columns[c].wraps)
+			n = pb_measure_wrap(f->measure, TABLE_SIZE, widths[c] - 4.0, fields[c].text, &texts[c]);
+		else
+			pb_text_string(&texts[c], fields[c].text);
+		n_lines = n > n_lines ? n : n_lines;
 	}
-	end_text(f, &t);
+	return n_lines;
 }
 
-static enum pb_status put_training(struct flow *f)
+static void put_table_fields(struct flow *f, const struct pb_section_table *table, size_t n_columns, const double widths[MOST_COLUMNS],
+	struct pb_text texts[MOST_COLUMNS], size_t n_lines)
 {
-	const struct pb_view *v = f->view;
-	if (!v->n_trainings)
-		return PB_OK;
-	if (v->has_curves) {
-		struct pb_figure *figure = NULL;
-		double height = 0.0;
-		enum pb_status st = pb_training_figure_make(&figure, v->input->trainings, PB_FIGURE_FULL, v->training_note, f->measure, f->err);
-		if (st != PB_OK)
-			return st;
-		/* The heading is not left alone. */
-		need(f, 40.0 + WIDTH / pb_figure_width(figure) * pb_figure_height(figure));
-		put_heading(f, "Training");
-		put_drawing(f, figure, true, MARGIN, WIDTH, &height);
-		f->y += height + 4.0;
-		put_text(f, MARGIN, 8.0, PB_INK_MUTED, v->training_caption);
-	} else {
-		put_heading(f, "Training");
-		put_text(f, MARGIN, 8.0, PB_INK_MUTED, "No log has a loss yet, so there is nothing to draw.");
+	const double top = f->y;
+	double x = MARGIN;
+	for (size_t c = 0; c < n_columns; x += widths[c++]) {
+		f->y = top;
+		for (char *line = texts[c].length ? texts[c].data : NULL; line;) {
+			char *next = strchr(line, '\n');
+			if (next)
+				*next++ = '\0';
+			put_cell(f, x, widths[c], table->columns[c].is_number, false, line);
+			f->y += TABLE_LINE;
+			line = next;
+		}
 	}
+	f->y = top + TABLE_LINE * (double)n_lines;
+	put_rule(f);
+}
+
+static void put_section_table(struct flow *f, const struct pb_section_table *table)
+{
+	struct pb_text texts[MOST_COLUMNS] = { 0 };
+	double widths[MOST_COLUMNS];
+	const size_t n_columns = table->n_columns < MOST_COLUMNS ? table->n_columns : MOST_COLUMNS;
+	choose_widths(f, table, n_columns, widths);
 	f->y += 8.0;
 	need(f, 4 * TABLE_LINE);
-	put_training_line(f, NULL);
-	for (size_t i = 0; i < v->n_trainings; i++) {
-		if (f->y + TABLE_LINE > BOTTOM) {
+	put_table_names(f, table, n_columns, widths);
+	for (size_t i = 0; i + table->n_columns <= table->n_fields; i += table->n_columns) {
+		size_t n_lines = wrap_row(f, table, table->fields + i, n_columns, widths, texts);
+		if (f->y + TABLE_LINE * (double)n_lines > BOTTOM) {
 			next_page(f);
-			put_training_line(f, NULL);
+			put_table_names(f, table, n_columns, widths);
 		}
-		put_training_line(f, &v->input->trainings->runs[i]);
+		put_table_fields(f, table, n_columns, widths, texts, n_lines);
 	}
-	put_training_reasons(f);
+	for (int c = 0; c < MOST_COLUMNS; c++)
+		end_text(f, &texts[c]);
+	f->y += 6.0;
+}
+
+static enum pb_status put_chart(struct flow *f, const struct pb_section_chart *chart, bool right, bool last)
+{
+	const double half = (WIDTH - 14.0) / 2.0;
+	const enum pb_figure_size size = chart->panel ? PB_FIGURE_PANEL : PB_FIGURE_FULL;
+	struct pb_figure *figure = NULL;
+	double height = 0.0;
+	enum pb_status st = pb_chart_make(&figure, &chart->chart, size, chart->note, f->measure, f->err);
+	if (st != PB_OK)
+		return st;
+	if (!right)
+		need(f, (chart->panel ? half : WIDTH) / pb_figure_width(figure) * pb_figure_height(figure) + 10.0);
+	put_drawing(f, figure, false, MARGIN + (right ? half + 14.0 : 0.0), chart->panel ? half : WIDTH, &height);
+	if (!chart->panel || right || last)
+		f->y += height + 6.0;
+	if (!chart->panel)
+		put_text(f, MARGIN, 8.0, PB_INK_MUTED, chart->caption);
 	return PB_OK;
+}
+
+static enum pb_status put_section(struct flow *f, const struct pb_section *section)
+{
+	struct pb_text t = { 0 };
+	enum pb_status st = PB_OK;
+	size_t n_panels = 0;
+	/* The heading is not left alone. */
+	if (section->n_blocks && section->blocks[0].kind == PB_SECTION_CHART)
+		need(f, 400.0);
+	put_heading(f, section->title);
+	for (size_t i = 0; i < section->n_blocks && st == PB_OK; i++) {
+		const struct pb_section_block *block = &section->blocks[i];
+		const struct pb_section_block *next = i + 1 < section->n_blocks ? &section->blocks[i + 1] : NULL;
+		bool is_panel = block->kind == PB_SECTION_CHART && block->chart->panel;
+		switch (block->kind) {
+		case PB_SECTION_HEADING:
+			need(f, 60.0);
+			f->y += 8.0;
+			pb_canvas_text(f->canvas, MARGIN, f->y + 10.0, PB_LEFT, 10.0, true, PB_INK_TEXT, block->text);
+			f->y += 16.0;
+			break;
+		case PB_SECTION_TEXT:
+			put_text(f, MARGIN, 9.0, PB_INK_TEXT, block->text);
+			break;
+		case PB_SECTION_NOTE:
+			put_text(f, MARGIN, 8.0, PB_INK_MUTED, block->text);
+			break;
+		case PB_SECTION_TABLE:
+			put_section_table(f, block->table);
+			break;
+		case PB_SECTION_CHART:
+			st = put_chart(f, block->chart, is_panel && n_panels % 2 == 1, !next || next->kind != PB_SECTION_CHART || !next->chart->panel);
+			break;
+		case PB_SECTION_FILE:
+			pb_text_clear(&t);
+			pb_text_printf(&t, "%s: %s.", block->file->what, block->file->name);
+			put_text(f, MARGIN, 8.0, PB_INK_MUTED, pb_text_c(&t));
+			break;
+		}
+		n_panels = is_panel ? n_panels + 1 : 0;
+	}
+	end_text(f, &t);
+	return st;
 }
 
 static void put_failed(struct flow *f)
@@ -413,7 +500,8 @@ static enum pb_status put_pages(struct flow *f)
 	st = put_panels(f);
 	if (st != PB_OK)
 		return st;
-	st = put_training(f);
+	for (size_t i = 0; i < f->view->n_sections && st == PB_OK; i++)
+		st = put_section(f, f->view->sections[i]);
 	if (st != PB_OK)
 		return st;
 	put_failed(f);

@@ -76,6 +76,24 @@ static enum pb_status write_figure(struct report *r, const struct pb_front *fron
 	return st == PB_OK ? draw_files(r, figure, slug) : st;
 }
 
+/* The charts and the files of a section. */
+static enum pb_status write_section(struct report *r, const struct pb_section *section)
+{
+	enum pb_status st = PB_OK;
+	for (size_t i = 0; i < section->n_blocks && st == PB_OK; i++) {
+		const struct pb_section_block *block = &section->blocks[i];
+		struct pb_figure *figure = NULL;
+		if (block->kind == PB_SECTION_FILE)
+			st = write_text(r, block->file->name, &block->file->bytes);
+		if (block->kind != PB_SECTION_CHART)
+			continue;
+		st = pb_chart_make(&figure, &block->chart->chart, PB_FIGURE_FULL, block->chart->note, r->measure, r->err);
+		if (st == PB_OK)
+			st = draw_files(r, figure, block->chart->slug);
+	}
+	return st;
+}
+
 static enum pb_status write_figures(struct report *r)
 {
 	const struct pb_view *v = &r->view;
@@ -86,12 +104,8 @@ static enum pb_status write_figures(struct report *r)
 		st = write_figure(r, v->main, true, "front-bits");
 	for (size_t i = 1; i < v->n_columns && st == PB_OK; i++)
 		st = write_figure(r, v->columns[i], false, v->columns[i]->slug);
-	if (st == PB_OK && v->has_curves) {
-		struct pb_figure *figure = NULL;
-		st = pb_training_figure_make(&figure, v->input->trainings, PB_FIGURE_FULL, v->training_note, r->measure, r->err);
-		if (st == PB_OK)
-			st = draw_files(r, figure, PB_TRAINING_SLUG);
-	}
+	for (size_t i = 0; i < v->n_sections && st == PB_OK; i++)
+		st = write_section(r, v->sections[i]);
 	return st;
 }
 
@@ -107,11 +121,6 @@ static enum pb_status write_tables(struct report *r, struct pb_page_tables *tabl
 			st = pb_fronts_csv(&v->fronts, &tables->fronts, r->err);
 		if (st == PB_OK)
 			st = write_text(r, "fronts.csv", &tables->fronts);
-	}
-	if (st == PB_OK && v->n_trainings) {
-		st = pb_trainings_csv(v->input->trainings, &tables->training, r->err);
-		if (st == PB_OK)
-			st = write_text(r, "training.csv", &tables->training);
 	}
 	return st;
 }
@@ -138,7 +147,6 @@ static enum pb_status write_files(struct report *r)
 		st = write_text(r, "report.html", &page);
 	pb_text_free(&tables.rows);
 	pb_text_free(&tables.fronts);
-	pb_text_free(&tables.training);
 	pb_text_free(&page);
 	pb_text_free(&markdown);
 	pb_text_free(&pdf);

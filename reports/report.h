@@ -19,10 +19,12 @@ struct pb_report_input {
 	size_t n_facts;
 	const char *created_utc;        /* of the data; the only date in the files */
 	const struct pb_trainings *trainings;   /* sorted; NULL: none */
+	const struct pb_section *const *sections;   /* further parts, in their order */
+	size_t n_sections;
 };
 
-/* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically; with
- * trainings training.csv and figures/training.* too, and when there are only trainings, nothing of rows and fronts. The same input gives the same bytes. *html_path (pb_free'd) is the page. */
+/* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically, and
+ * the files of trainings and sections. When there are only these, nothing of rows and fronts. The same input gives the same bytes. *html_path (pb_free'd) is the page. */
 enum pb_status pb_report_write(const struct pb_report_input *input, const char *folder, char **html_path, struct pb_error *err) PB_MUST_CHECK;
 
 #endif

@@ -265,20 +265,6 @@ void pb_trainings_free(struct pb_trainings *trainings)
 	*trainings = (struct pb_trainings){ 0 };
 }
 
-bool pb_training_line_has_place(const struct pb_training_line *line)
-{
-	return line->tokens > 0 && (isfinite(line->loss) || isfinite(line->validation_loss));
-}
-
-bool pb_trainings_have_place(const struct pb_trainings *trainings)
-{
-	for (size_t i = 0; i < trainings->n; i++)
-		for (size_t k = 0; k < trainings->runs[i].n_lines; k++)
-			if (pb_training_line_has_place(&trainings->runs[i].lines[k]))
-				return true;
-	return false;
-}
-
 static int compare(const void *pa, const void *pb)
 {
 	const struct pb_training *a = pa, *b = pb;

@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "core/base/status.h"
 #include "core/base/text.h"
+#include "reports/section.h"
 
 #define PB_TRAINING_LOG "log.csv"
 #define PB_TRAINING_FACTS "train.json"
@@ -54,13 +55,14 @@ struct pb_training_bytes {
 };
 enum pb_status pb_trainings_add(struct pb_trainings *trainings, const char *folder, const struct pb_training_bytes *log,
 	const struct pb_training_bytes *facts, struct pb_error *err) PB_MUST_CHECK;
-/* Whether a line has a place in a figure by the logarithm of tokens, and whether any has. */
-bool pb_training_line_has_place(const struct pb_training_line *line);
-bool pb_trainings_have_place(const struct pb_trainings *trainings);
 void pb_trainings_free(struct pb_trainings *trainings);     /* {0} is fine */
 /* By parameters, name, folder: the one order of figures and tables. A name that several have gets its folder in brackets. */
 enum pb_status pb_trainings_sort(struct pb_trainings *trainings, struct pb_error *err) PB_MUST_CHECK;
 /* training.csv: all lines of all logs, the columns of log.csv after `run`. */
 enum pb_status pb_trainings_csv(const struct pb_trainings *trainings, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+/* Appends "3 trainings: 2 done, 1 running.". */
+void pb_trainings_count(const struct pb_trainings *trainings, struct pb_text *out);
+/* The part of a report: loss by tokens, a table, training.csv. The trainings must outlive it. */
+void pb_training_section(struct pb_section *out, const struct pb_trainings *trainings, struct pb_arena *arena);
 
 #endif

@@ -17,6 +17,11 @@ static const char *fact_value(const struct pb_view *view, const char *name)
 	return "";
 }
 
+static size_t n_trainings(const struct pb_view *view)
+{
+	return view->input->trainings ? view->input->trainings->n : 0;
+}
+
 static const char *keep(const struct pb_view *view, struct pb_text *t)
 {
 	const char *s = t->failed ? NULL : pb_arena_strdup(view->arena, pb_text_c(t));
@@ -347,42 +352,21 @@ static enum pb_status make_row_summary(struct pb_view *view, struct pb_text *sum
 	return PB_OK;
 }
 
-static void put_training_counts(const struct pb_view *view, struct pb_text *out)
-{
-	static const enum pb_training_status order[] = { PB_TRAINING_DONE, PB_TRAINING_DIVERGED, PB_TRAINING_RUNNING };
-	const char *before = ": ";
-	put_count(out, view->n_trainings, "training", "trainings");
-	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-		size_t n = 0;
-		for (size_t k = 0; k < view->n_trainings; k++)
-			n += view->input->trainings->runs[k].status == order[i];
-		if (!n)
-			continue;
-		pb_text_printf(out, "%s%zu %s", before, n, pb_training_status_name(order[i]));
-		before = ", ";
-	}
-	pb_text_char(out, '.');
-}
-
 static enum pb_status make_summary(struct pb_view *view, struct pb_error *err)
 {
 	struct pb_text t = { 0 };
 	enum pb_status st = view->has_rows ? make_row_summary(view, &t, err) : PB_OK;
-	if (view->n_trainings) {
-		pb_text_string(&t, view->has_rows ? " " : "");
-		put_training_counts(view, &t);
+	if (n_trainings(view)) {
+		pb_text_string(&t, t.length ? " " : "");
+		pb_trainings_count(view->input->trainings, &t);
 	}
 	view->summary = keep(view, &t);
-	put_training_counts(view, &t);
-	view->training_note = keep(view, &t);
-	return st != PB_OK ? st : view->summary && view->training_note ? PB_OK : pb_out_of_memory(err, "a report");
+	return st != PB_OK ? st : view->summary ? PB_OK : pb_out_of_memory(err, "a report");
 }
 
 static enum pb_status make_captions(struct pb_view *view, struct pb_error *err)
 {
 	struct pb_text t = { 0 };
-	view->training_caption = "Thin lines: training loss, the mean over the steps since the line of the log before. Marked lines: validation loss; "
-		"marks that would cover others are left out. A name stands at the end of its line; lines that are cut by the plot are beyond its range.";
 	if (view->main && view->main->is_mean)
 		pb_text_printf(&t, "The value is the mean accuracy over %s, for cells that have all of these tasks; its standard error takes the tasks' "
 			"errors as independent. ", view->main->tasks);
@@ -447,29 +431,6 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 	return keep(view, &t);
 }
 
-const struct pb_training_column pb_training_columns[PB_TRAINING_COLUMNS] = {
-	{ "name", false }, { "parameters", true }, { "tokens", true }, { "tokens/s", true }, { "training loss", true }, { "validation loss", true },
-	{ "status", false },
-};
-
-void pb_training_field(const struct pb_training *run, size_t column, struct pb_text *out, double *number)
-{
-	const double numbers[PB_TRAINING_COLUMNS] = { NAN, (double)run->parameters, (double)run->tokens, run->tokens_per_second, run->final_loss,
-		run->validation_loss, NAN };
-	char buffer[64];
-	*number = numbers[column];
-	if (column == 0)
-		pb_text_string(out, run->name);
-	else if (column + 1 == PB_TRAINING_COLUMNS)
-		pb_text_printf(out, "%s%s%s", pb_training_status_name(run->status), *run->reason ? ": " : "", run->reason);
-	else if (column >= 4)
-		pb_format_value(buffer, *number, NAN);
-	else
-		pb_format_count(buffer, *number, 3);
-	if (pb_training_columns[column].is_number)
-		pb_text_string(out, buffer);
-}
-
 static int compare_pairs(const void *pa, const void *pb)
 {
 	const struct pb_view_pair *a = pa, *b = pb;
@@ -497,7 +458,7 @@ static bool add_pair(const struct pb_view *view, struct pb_view_pair *pairs, siz
 enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **pairs, size_t *n, struct pb_error *err)
 {
 	const struct pb_rows *rows = view->input->rows;
-	struct pb_view_pair *list = pb_arena_alloc(view->arena, 4 * rows->n + view->n_trainings, sizeof *list);
+	struct pb_view_pair *list = pb_arena_alloc(view->arena, 4 * rows->n + n_trainings(view), sizeof *list);
 	size_t used = 0;
 	bool ok = list != NULL;
 	for (size_t i = 0; ok && i < rows->n; i++) {
@@ -509,7 +470,7 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 			add_pair(view, list, &used, "rows", "made by", r->version) && add_pair(view, list, &used, "rows", "made on", r->machine);
 		pb_text_free(&task);
 	}
-	for (size_t i = 0; ok && i < view->n_trainings; i++) {
+	for (size_t i = 0; ok && i < n_trainings(view); i++) {
 		const struct pb_training *run = &view->input->trainings->runs[i];
 		const char *value = pb_arena_printf(view->arena, "%" PRId64 " steps, %" PRId64 " of %" PRId64 " parameters in matrices, SHA-256 of log.csv %s%s%s",
 			run->steps, run->matrix_parameters, run->parameters, run->log_hash, *run->version ? ", trained by paretobench " : "", run->version);
@@ -524,13 +485,30 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 	return PB_OK;
 }
 
+static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err)
+{
+	struct pb_section *training = pb_arena_alloc(view->arena, 1, sizeof *training);
+	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 1, sizeof *view->sections);
+	if (!training || !view->sections)
+		return pb_out_of_memory(err, "a report");
+	if (n_trainings(view)) {
+		pb_training_section(training, view->input->trainings, view->arena);
+		view->sections[view->n_sections++] = view->training = training;
+	}
+	for (size_t i = 0; i < view->input->n_sections; i++)
+		view->sections[view->n_sections++] = view->input->sections[i];
+	enum pb_status st = PB_OK;
+	for (size_t i = 0; i < view->n_sections && st == PB_OK; i++)
+		st = pb_section_check(view->sections[i], err);
+	return st;
+}
+
 static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, struct pb_error *err)
 {
-	const struct pb_trainings *trainings = view->input->trainings;
-	view->n_trainings = trainings ? trainings->n : 0;
-	view->has_curves = view->n_trainings && pb_trainings_have_place(trainings);
-	view->has_rows = view->input->rows->n > 0 || !view->n_trainings;
-	enum pb_status st = pb_fronts_make(&view->fronts, view->input->rows, err);
+	view->has_rows = view->input->rows->n > 0 || n_trainings(view) + view->input->n_sections == 0;
+	enum pb_status st = gather_sections(view, err);
+	if (st == PB_OK)
+		st = pb_fronts_make(&view->fronts, view->input->rows, err);
 	if (st == PB_OK)
 		st = choose_columns(view, err);
 	if (st == PB_OK)
@@ -566,6 +544,8 @@ enum pb_status pb_view_make(struct pb_view *out, const struct pb_report_input *i
 
 void pb_view_free(struct pb_view *view)
 {
+	if (view->training)
+		pb_section_free(view->training);
 	pb_fronts_free(&view->fronts);
 	pb_arena_free(view->arena);
 	view->arena = NULL;

@@ -37,10 +37,10 @@ struct pb_view {
 	bool has_bits;                      /* the main front has points with effective bits */
 	bool many_backends, many_seeds;
 	bool has_family[16];                /* that have a point in the main front */
-	bool has_rows;                      /* false when the report is of trainings alone: then nothing is said of rows */
-	size_t n_trainings;
-	bool has_curves;                    /* the trainings have a figure */
-	const char *training_caption, *training_note;
+	bool has_rows;                      /* false when the report has other parts alone: then nothing is said of rows */
+	const struct pb_section **sections; /* further parts, in their order: of trainings, then those of the input */
+	size_t n_sections;
+	struct pb_section *training;        /* NULL: none */
 	const char *summary;                /* one paragraph */
 	const char *caption;                /* how to read the main figure and its intervals */
 	const char *font;                   /* font and library of the figures */
@@ -49,16 +49,6 @@ struct pb_view {
 enum pb_status pb_view_make(struct pb_view *out, const struct pb_report_input *input, struct pb_measure *measure, struct pb_error *err) PB_MUST_CHECK;
 void pb_view_free(struct pb_view *view);
 
-/* The table of trainings, the same everywhere. */
-#define PB_TRAINING_SLUG "training"     /* of the figure's files */
-#define PB_TRAINING_COLUMNS 7
-struct pb_training_column {
-	const char *name;
-	bool is_number;
-};
-extern const struct pb_training_column pb_training_columns[PB_TRAINING_COLUMNS];
-/* A field as it is shown, and the number that it is sorted by, NaN when there is none. */
-void pb_training_field(const struct pb_training *run, size_t column, struct pb_text *out, double *number);
 /* The note under a figure of this front: models, items, convention, what is left out; with_date: date and version too, for a figure
  * that may stand alone. In the arena; NULL when memory is out. */
 const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date);

@@ -471,12 +471,61 @@ static void sample_trainings(struct pb_trainings *t)
 		exit(9);
 }
 
+/* A section with everything there is; `word` stands where texts of rows may stand. */
+static void sample_section(struct pb_section *section, struct pb_arena *arena, const char *word)
+{
+	static const struct pb_section_column columns[] = { { "what", false, false }, { "how long", false, true }, { "value", true, false } };
+	static const double x[] = { 1e3, 1e4, 1e5, 1e6 }, y[] = { 0.5, NAN, 2.0, 40.0 }, low[] = { -0.1, NAN, 1.5, 39.0 }, high[] = { 0.9, NAN, 2.5, 41.0 };
+	struct pb_chart_series series[] = {
+		{ .name = word, .ink = pb_chart_ink(0), .shape = pb_chart_shape(0), .n = 4, .x = x, .y = y, .low = low, .high = high, .line = true, .marks = true },
+		{ .name = "band", .ink = pb_chart_ink(1), .shape = pb_chart_shape(1), .n = 4, .x = x, .y = high, .low = low, .high = high, .line = true, .band = true, .dash = PB_DASHED },
+	};
+	struct pb_chart_series *kept = arena ? pb_arena_alloc(arena, 2, sizeof *kept) : NULL;
+	struct pb_chart_reference *reference = arena ? pb_arena_alloc(arena, 1, sizeof *reference) : NULL;
+	if (!kept || !reference)
+		exit(9);
+	memcpy(kept, series, sizeof series);
+	*reference = (struct pb_chart_reference){ 3.0, word };
+	const struct pb_section_chart chart = { .slug = "sample-chart", .caption = word, .note = word, .chart = { .title = word, .x_title = "x", .y_title = "y",
+		.description = word, .x_kind = PB_AXIS_COUNT, .y_kind = PB_AXIS_LINEAR, .has_y_most = true, .y_most = 10.0, .series = kept, .n_series = 2,
+		.references = reference, .n_references = 1 } };
+	struct pb_section_chart panel = chart, nothing = chart;
+	pb_section_init(section, arena, "sample", "Sample");
+	pb_section_heading(section, "part of %s", word);
+	pb_section_text(section, "%s", word);
+	pb_section_note(section, "note: %s", word);
+	struct pb_section_table *table = pb_section_table(section, columns, 3);
+	for (int i = 0; i < 80; i++) { /* over pages */
+		pb_table_text(table, "%s", word);
+		pb_table_text(table, "line %d of a text that is as long as it takes to fill more than one line of a narrow column, and then a little more: %s", i, word);
+		pb_table_number(table, i == 3 ? NAN : i, i == 3 ? "n/a" : "%d", i);
+	}
+	pb_section_chart(section, &chart);
+	panel.panel = true;
+	for (int i = 0; i < 3; i++) {
+		panel.slug = i == 0 ? "panel-a" : i == 1 ? "panel-b" : "panel-c";
+		panel.chart.y_kind = i == 0 ? PB_AXIS_LOG : PB_AXIS_LINEAR;
+		pb_section_chart(section, &panel);
+	}
+	nothing.chart.n_series = 0;
+	pb_section_chart(section, &nothing);
+	struct pb_text csv = { 0 };
+	pb_text_string(&csv, "a,b\n1,2\n");
+	pb_section_file(section, "sample.csv", "All of it", &csv);
+}
+
 static enum pb_status write_report(const struct pb_rows *rows, const struct pb_trainings *trainings, const char *folder)
 {
 	const struct pb_fact facts[] = { { "created_utc", "2026-01-31T12:34:56Z" }, { "version", "0.1.0" }, { "sweep", "name: x\nmodels:\n" } };
-	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z", trainings };
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_section section;
+	sample_section(&section, arena, "word");
+	const struct pb_section *const sections[] = { &section };
+	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z", trainings, sections, rows->n > 0 };
 	char *page = NULL;
 	enum pb_status st = pb_report_write(&input, folder, &page, &err);
+	pb_section_free(&section);
+	pb_arena_free(arena);
 	pb_free(page);
 	return st;
 }
@@ -560,7 +609,8 @@ static void same_bytes(void **state)
 	same_folders(a, c);
 	static const char *const names[] = { "report.html", "report.pdf", "report.md", "rows.csv", "fronts.csv", "figures/front.svg", "figures/front.png",
 		"figures/front.pdf", "figures/front-bits.svg", "figures/piqa-acc.svg", "figures/boolq-acc.png", "figures/wikitext-ppl-token.pdf",
-		"training.csv", "figures/training.svg", "figures/training.png", "figures/training.pdf" };
+		"training.csv", "figures/training.svg", "figures/training.png", "figures/training.pdf",
+		"figures/sample-chart.svg", "figures/panel-c.png", "sample.csv" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		pb_free(slurp(a, names[i], NULL));
 	discard(root);
@@ -573,16 +623,17 @@ static void page_says(void **state)
 	assert_int_equal(write_sample(folder), 0);
 	char *page = slurp(folder, "report.html", NULL);
 	static const char *const wanted[] = { "12 cells of 2 models", "11 ok, 1 failed, 0 skipped", "no PMU in this VM", "gptq: out of time", "2026-01-31T12:34:56Z",
-		"id=\"front\"", "id=\"table\"", "id=\"tasks\"", "id=\"training\"", "id=\"time\"", "id=\"failed\"", "id=\"provenance\"", "href=\"fronts.csv\"", "data:text/csv",
+		"id=\"front\"", "id=\"table\"", "id=\"tasks\"", "id=\"training\"", "id=\"sample\"", "id=\"time\"", "id=\"failed\"", "id=\"provenance\"", "href=\"fronts.csv\"", "data:text/csv",
 		"data-cell=\"cell00\"", "<title>rtn w4", "Beyond the range, drawn as arrows: onebit w1", "data-front=\"true\"", "1.5 s",
 		/* each task its own time and counters */ "250 ms", "500 ms", "750 ms", ">7001</td>", ">7002</td>", ">7003</td>",
-		"3 trainings: 1 done, 1 diverged, 1 running.", "href=\"training.csv\"", "data-run=\"micro-m\"", "validation loss 4.125", "micro-s (diverged)",
-		"diverged: loss 99 at step 30", "micro-s up to 99", ">39.3 M</td>", "1 of the logs\u2019 lines" };
+		"3 trainings: 1 done, 1 diverged, 1 running.", "href=\"training.csv\"", "data-series=\"micro-m\"", "validation loss 4.125", "micro-s (diverged)",
+		"diverged: loss 99 at step 30", "up to 99", ">39.3 M</td>", "1 of the logs\u2019 lines",
+		"<h3>part of word</h3>", "word up to 40", "2 values have no place", "nothing to draw", "data-low=\"1.5\"", "data-v=\"79\"" };
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		if (!strstr(page, wanted[i]))
 			fail_msg("the page does not say '%s'", wanted[i]);
 	const char *last = page;
-	for (size_t i = 5; i < 12; i++) { /* sections in order */
+	for (size_t i = 5; i < 13; i++) { /* sections in order */
 		const char *at = strstr(page, wanted[i]);
 		assert_true(at > last);
 		last = at;
@@ -618,11 +669,17 @@ static void hostile_text(void **state)
 	failed->reason = evil;
 	pb_rows_sort(&rows);
 	const struct pb_fact facts[] = { { evil, evil }, { "version", evil }, { "command", evil } };
-	struct pb_report_input input = { evil, &rows, facts, 3, evil, NULL };
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_section section;
+	sample_section(&section, arena, evil);
+	const struct pb_section *const sections[] = { &section };
+	struct pb_report_input input = { evil, &rows, facts, 3, evil, NULL, sections, 1 };
 	char *folder = temporary(), *path = NULL;
 	if (pb_report_write(&input, folder, &path, &err) != PB_OK)
 		fail_msg("%s", err.text);
 	pb_free(path);
+	pb_section_free(&section);
+	pb_arena_free(arena);
 	char *page = slurp(folder, "report.html", NULL), *svg = slurp(folder, "figures/front.svg", NULL), *markdown = slurp(folder, "report.md", NULL);
 	assert_null(strstr(page, "<script>alert"));
 	assert_null(strstr(page, "\" onload"));
@@ -724,8 +781,8 @@ static void only_trainings(void **state)
 		{ "at-zero", "running", LOG_HEAD "0,0,,,,7,0\n", "nothing to draw" },
 		{ "no-loss", "running", LOG_HEAD "1,1,,1,1,,0\n", "nothing to draw" },
 		{ "one-line", "done", LOG_HEAD "1,1024,7,1,1,,0\n", "1 training: 1 done." },
-		{ "one-validation", "done", LOG_HEAD "1,1024,,1,1,7,0\n", "data-validation-loss=\"7\"" },
-		{ "largest", "done", LOG_HEAD "1,1,1.7976931348623157e308,1,1,-1.7976931348623157e308,0\n2,9223372036854775807,1e308,1,1,0,0\n", "data-run=\"largest\"" },
+		{ "one-validation", "done", LOG_HEAD "1,1024,,1,1,7,0\n", "data-y=\"7\"" },
+		{ "largest", "done", LOG_HEAD "1,1,1.7976931348623157e308,1,1,-1.7976931348623157e308,0\n2,9223372036854775807,1e308,1,1,0,0\n", "data-series=\"largest\"" },
 		{ "smallest", "done", LOG_HEAD "1,1,4e-324,1,1,,0\n2,1,-4e-324,1,1,0,0\n3,1,1e308,,,,\n", "smallest up to 1e+308" },
 		{ "negative", "done", LOG_HEAD "1,1,-3,1,1,,0\n2,2,-2,1,1,,0\n", "negative" },
 		{ evil, "done", LOG_HEAD "1,1024,7,1,1,,0\n2,2048,6,1,1,6.5,0\n", "&lt;script&gt;alert(1)" },
