@@ -11,6 +11,7 @@
 #include "core/base/status.h"
 #include "core/model/request.h"
 #include "core/model/tokenizer.h"
+#include "core/store/store.h"
 
 /* How a text becomes a number, by name: encoding of pairs, BOS, window, what is scored. Listed by `list protocols`. */
 struct pb_protocol {
@@ -85,7 +86,6 @@ struct pb_metric {
 	bool higher_is_better;
 };
 #define PB_MAX_METRICS 16
-#define PB_SUBTASK_STRIDE 1000000u
 
 /* What is kept of each item for paired tests: the summed log-likelihoods of its choices, or of its text. */
 struct pb_item {

@@ -29,7 +29,7 @@ struct pb_row {
 	const char *model;          /* name */
 	const char *family;         /* of the quantizer: "full precision", "k-bit", "SqueezeLLM", ...: colour and marker */
 	int64_t params;
-	const char *model_hash;
+	const char *model_hash, *tokenizer_hash;
 	const char *quantizer;      /* name */
 	const char *options;        /* effective, canonical JSON object */
 	const char *label;          /* "rtn w4 g64": short, of quantizer and the options that are not defaults */
@@ -37,7 +37,7 @@ struct pb_row {
 	int64_t weight_bytes, model_bytes;
 	const char *size_convention;/* "packed" */
 	const char *backend, *kernel;
-	const char *task, *task_hash, *protocol;
+	const char *task, *task_hash, *data_hash, *protocol;  /* data_hash: of the items */
 	const char *metric;         /* "" when the cell failed */
 	double value, stderr_value;
 	int64_t n;

@@ -19,7 +19,9 @@ enum pb_status pb_store_set(struct pb_store *store, const char *key, const char 
 /* "" when absent; the text belongs to the arena. */
 enum pb_status pb_store_get(struct pb_store *store, struct pb_arena *arena, const char *key, const char **value, struct pb_error *err) PB_MUST_CHECK;
 
-/* What is kept of an item, for paired tests. */
+/* What is kept of an item, for paired tests. index: of the item in the data; with subtasks the subtask's place * PB_SUBTASK_STRIDE
+ * + the item's place in it. */
+#define PB_SUBTASK_STRIDE 1000000u
 struct pb_stored_item {
 	uint32_t index, n_values;
 	const double *values;           /* log-likelihoods */

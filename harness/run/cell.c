@@ -507,6 +507,7 @@ static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const str
 	r->model = pb_rows_string(rows, base->model);
 	r->family = pb_rows_string(rows, base->family);
 	r->model_hash = pb_rows_string(rows, base->model_hash);
+	r->tokenizer_hash = pb_rows_string(rows, base->tokenizer_hash);
 	r->quantizer = pb_rows_string(rows, base->quantizer);
 	r->options = pb_rows_string(rows, base->options);
 	r->label = pb_rows_string(rows, base->label);
@@ -515,6 +516,7 @@ static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const str
 	r->kernel = pb_rows_string(rows, base->kernel);
 	r->task = pb_rows_string(rows, base->task);
 	r->task_hash = pb_rows_string(rows, base->task_hash);
+	r->data_hash = pb_rows_string(rows, base->data_hash);
 	r->protocol = pb_rows_string(rows, base->protocol);
 	r->metric = pb_rows_string(rows, base->metric);
 	r->started_utc = pb_rows_string(rows, base->started_utc);
@@ -523,8 +525,8 @@ static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const str
 	r->calibration = pb_rows_string(rows, base->calibration);
 	if (r->counters)
 		json_incref(r->counters);
-	return r->run && r->cell && r->reason && r->model && r->family && r->model_hash && r->quantizer && r->options && r->label && r->size_convention &&
-		r->backend && r->kernel && r->task && r->task_hash && r->protocol && r->metric && r->started_utc && r->version && r->machine && r->calibration
+	return r->run && r->cell && r->reason && r->model && r->family && r->model_hash && r->tokenizer_hash && r->quantizer && r->options && r->label && r->size_convention &&
+		r->backend && r->kernel && r->task && r->task_hash && r->data_hash && r->protocol && r->metric && r->started_utc && r->version && r->machine && r->calibration
 		? PB_OK : pb_out_of_memory(err, "rows");
 }
 
@@ -538,9 +540,9 @@ static enum pb_status add_row(struct pb_rows *rows, const struct pb_row *base, s
 static struct pb_row blank_row(const struct pb_cell *cell)
 {
 	return (struct pb_row){ .run = cell->run, .cell = cell->key, .status = PB_ROW_OK, .reason = "", .model = cell->model_name ? cell->model_name : "",
-		.family = "", .params = PB_ABSENT, .model_hash = "", .quantizer = "", .options = "{}", .label = cell->label ? cell->label : cell->quantizer,
+		.family = "", .params = PB_ABSENT, .model_hash = "", .tokenizer_hash = "", .quantizer = "", .options = "{}", .label = cell->label ? cell->label : cell->quantizer,
 		.wbits = NAN, .effective_bits = NAN, .weight_bytes = PB_ABSENT, .model_bytes = PB_ABSENT, .size_convention = "packed", .backend = cell->backend,
-		.kernel = "", .task = "", .task_hash = "", .protocol = "", .metric = "", .value = NAN, .stderr_value = NAN, .n = PB_ABSENT, .chance = NAN,
+		.kernel = "", .task = "", .task_hash = "", .data_hash = "", .protocol = "", .metric = "", .value = NAN, .stderr_value = NAN, .n = PB_ABSENT, .chance = NAN,
 		.seed = cell->seed, .quantize_seconds = NAN, .eval_seconds = NAN, .peak_rss_bytes = PB_ABSENT, .started_utc = "", .version = pb_version(),
 		.machine = pb_machine_name(), .calibration = "" };
 }
@@ -755,11 +757,12 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 	run->current = spec->name;
 	run->base.task = spec->name;
 	run->base.protocol = spec->protocol ? spec->protocol : "";
-	run->base.task_hash = "";
+	run->base.task_hash = run->base.data_hash = "";
 	run->base.counters = NULL;
 	if (!st) {
 		run->base.protocol = t->task->protocol;
 		run->base.task_hash = t->task->hash;
+		run->base.data_hash = t->data->hash;
 		st = pb_task_is_of_weights(t->task) ? weigh(run, t->task, r->model, &scored, &why) : score_task(run, t, r, &scored, &why);
 	}
 	run->base.eval_seconds = pb_clock_seconds() - begin;
@@ -874,6 +877,7 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 	if (!st) {
 		run->base.model = model_name(run->cell->model, model);
 		run->base.model_hash = model->hash;
+		run->base.tokenizer_hash = pb_tokenizer_hash(tokenizer);
 		run->base.params = (int64_t)model->parameters;
 		run->base.wbits = use.quantizer->wbits(use.options, model->matrices[0].source.dtype);
 		st = pb_quantizer_needs(use.quantizer, use.options) & PB_NEEDS_TRAINING ? train(run, &use, &trained, why) : quantize(run, model, &use, why);

@@ -45,11 +45,11 @@ static void sum_clusters(const struct pb_scores *s, double value, double *by_clu
 	}
 }
 
-enum pb_status pb_scores_estimate(const struct pb_scores *s, struct pb_estimate *out, struct pb_error *err)
+enum pb_status pb_scores_mean(const struct pb_scores *s, struct pb_mean *out, struct pb_error *err)
 {
 	double sum = 0, weights = 0, squares = 0, cross = 0, *by_cluster;
 	uint32_t *counts;
-	struct pb_estimate e = { .value = NAN, .stderr_value = NAN, .n = s->n, .n_units = s->n };
+	struct pb_mean e = { .value = NAN, .stderr_value = NAN, .n = s->n, .n_units = s->n };
 
 	for (size_t i = 0; i < s->n; i++) {
 		sum += s->sums[i];
@@ -204,7 +204,7 @@ double pb_t_quantile(double p, double df)
 	return 0.5 * (low + high);
 }
 
-struct pb_test pb_test_zero(const struct pb_estimate *d)
+struct pb_test pb_test_zero(const struct pb_mean *d)
 {
 	struct pb_test test = { NAN, NAN, NAN };
 	double df = (double)d->n_units - 1, reach;
@@ -255,7 +255,7 @@ struct pb_flips pb_flips_count(const int32_t *first, const int32_t *second, cons
 	return f;
 }
 
-struct pb_equivalence pb_equivalence_test(const struct pb_estimate *d, double margin)
+struct pb_equivalence pb_equivalence_test(const struct pb_mean *d, double margin)
 {
 	struct pb_equivalence e = { NAN, NAN, NAN, false };
 	double df = (double)d->n_units - 1, reach;

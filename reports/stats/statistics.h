@@ -20,13 +20,13 @@ struct pb_scores {
 	const uint32_t *clusters;   /* (n), numbers below n: items that share a passage have the same; NULL: items are independent */
 	size_t n;
 };
-struct pb_estimate {
+struct pb_mean {
 	double value, stderr_value;
 	size_t n, n_units;          /* items; clusters, or items again */
 };
 /* Sample standard error of the mean or, with weights, of the ratio (delta method); with clusters
  * se_c^2 = se^2 + sum over clusters of products of residuals of two different items / (sum of weights)^2. */
-enum pb_status pb_scores_estimate(const struct pb_scores *scores, struct pb_estimate *out, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_scores_mean(const struct pb_scores *scores, struct pb_mean *out, struct pb_error *err) PB_MUST_CHECK;
 
 double pb_stderr_binomial(double share, uint64_t n);                            /* sqrt(p (1 - p) / n) */
 double pb_stderr_pooled(const double *errors, const uint64_t *n, size_t k);     /* of the mean over all items of k subtasks, lm-eval's rule */
@@ -42,7 +42,7 @@ double pb_t_quantile(double p, double df);              /* 0 < p < 1; df may be 
 struct pb_test {
 	double low, high, p;
 };
-struct pb_test pb_test_zero(const struct pb_estimate *difference);
+struct pb_test pb_test_zero(const struct pb_mean *difference);
 
 /* Resampling of n units (items or clusters) with replacement: how often each is drawn in each replicate. Made once, it serves all
  * scores of the same units, and then replicates of several scores belong together. */
@@ -81,7 +81,7 @@ struct pb_equivalence {
 	double low, high, p;
 	bool equivalent;
 };
-struct pb_equivalence pb_equivalence_test(const struct pb_estimate *difference, double margin);
+struct pb_equivalence pb_equivalence_test(const struct pb_mean *difference, double margin);
 
 /* Families of tests: adjusted p in the order given. A p that is NaN is no test, stays NaN and does not count. */
 enum pb_status pb_adjust_holm(const double *p, size_t n, double *adjusted, struct pb_error *err) PB_MUST_CHECK;

@@ -24,23 +24,23 @@ static const uint32_t clusters[] = { 0, 0, 1, 1, 1, 4, 4, 7 };
 static void errors_of_means(void **state)
 {
 	struct pb_scores s = { .sums = differences, .n = 8 };
-	struct pb_estimate e;
+	struct pb_mean e;
 
 	(void)state;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	near(e.value, 0.3375, 1e-14);
 	near(e.stderr_value, 0.17519122205668378, 1e-14);
 	assert_int_equal(e.n_units, 8);
 	s.clusters = clusters;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	near(e.stderr_value, 0.17747571199523129, 1e-14);
 	assert_int_equal(e.n_units, 4);
 	s.weights = weights;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	near(e.value, 0.027, 1e-14);
 	near(e.stderr_value, 0.01158828225900136, 1e-13);
 	s.clusters = NULL;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	near(e.stderr_value, 0.010635520002063166, 1e-13);
 }
 
@@ -61,22 +61,22 @@ static void what_cannot_be_known(void **state)
 	static const double one[] = { 3 }, same[] = { 2, 2, 2, 2 };
 	static const uint32_t together[] = { 1, 1, 1, 1 };
 	struct pb_scores s = { .sums = one, .n = 0 };
-	struct pb_estimate e;
+	struct pb_mean e;
 	struct pb_test t;
 
 	(void)state;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	assert_true(isnan(e.value) && isnan(e.stderr_value));
 	s.n = 1;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	assert_true(e.value == 3 && isnan(e.stderr_value));
 	assert_true(isnan(pb_test_zero(&e).p) && isnan(pb_equivalence_test(&e, 1).p));
 	s = (struct pb_scores){ .sums = same, .clusters = together, .n = 4 };
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	assert_true(e.n_units == 1 && isnan(e.stderr_value));
 	/* Four times the same: the sign test's p, not zero. */
 	s.clusters = NULL;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	t = pb_test_zero(&e);
 	assert_true(e.stderr_value == 0 && t.p == 0.125 && t.low == 2 && t.high == 2);
 }
@@ -104,13 +104,13 @@ static void distributions(void **state)
 static void paired_difference(void **state)
 {
 	struct pb_scores s = { .sums = differences, .n = 8 };
-	struct pb_estimate e;
+	struct pb_mean e;
 	struct pb_test t;
 	struct pb_equivalence q;
 	double d[1000];
 
 	(void)state;
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	t = pb_test_zero(&e);
 	near(t.p, 0.095417347448906578, 1e-12);
 	near(t.low, -0.076761412341411095, 1e-11);
@@ -124,7 +124,7 @@ static void paired_difference(void **state)
 	for (size_t i = 0; i < 1000; i++)
 		d[i] = i < 25 ? 1 : i < 35 ? -1 : 0;
 	s = (struct pb_scores){ .sums = d, .n = 1000 };
-	OK(pb_scores_estimate(&s, &e, ERR));
+	OK(pb_scores_mean(&s, &e, ERR));
 	near(e.value, 0.015, 1e-14);
 	near(e.stderr_value, 0.0058999838, 2e-8);
 	near(e.value / e.stderr_value, 2.54238, 1e-5);
@@ -285,7 +285,7 @@ static void coverage(void **state)
 		struct pb_scores s = { .sums = x, .n = 120 };
 
 		for (int round = 0; round < 2; round++) {
-			struct pb_estimate e;
+			struct pb_mean e;
 			struct pb_test t;
 
 			for (uint32_t i = 0; i < 120; i++) {
@@ -297,7 +297,7 @@ static void coverage(void **state)
 			}
 			s.weights = round ? w : NULL;
 			s.clusters = round ? cluster : NULL;
-			OK(pb_scores_estimate(&s, &e, ERR));
+			OK(pb_scores_mean(&s, &e, ERR));
 			t = pb_test_zero(&e);
 			held[round] += t.low <= 0.25 && 0.25 <= t.high;
 		}

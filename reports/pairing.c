@@ -1,0 +1,322 @@
+#include "reports/pairing.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SIGNS_BELOW 30          /* units: fewer are tested by signs, not by t */
+#define SIGN_REPLICATES 9999
+
+enum score { NO_SCORE, RIGHT, RIGHT_NORM, KNOWN_BITS, LOSS };
+
+static enum score score_of(const char *metric)
+{
+	static const struct { const char *metric; enum score score; } known[] = {
+		{ "acc", RIGHT }, { "acc_norm", RIGHT_NORM }, { "bits", KNOWN_BITS }, { "nll", LOSS }, { "ppl_token", LOSS }, { "ppl", LOSS },
+		{ "ppl_word", LOSS }, { "ppl_byte", LOSS }, { "bits_per_byte", LOSS },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i].metric, metric) == 0)
+			return known[i].score;
+	return NO_SCORE;
+}
+
+const char *pb_pair_scale(const char *metric)
+{
+	static const char *const names[] = { [NO_SCORE] = NULL, [RIGHT] = "acc", [RIGHT_NORM] = "acc_norm", [KNOWN_BITS] = "bits", [LOSS] = "nll" };
+
+	return names[score_of(metric)];
+}
+
+const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *a, const struct pb_row *b, bool *failed)
+{
+	const struct { const char *what, *first, *second; int shown; } fields[] = {
+		{ "task", a->task, b->task, 80 }, { "metric", a->metric, b->metric, 80 }, { "definition of the task", a->task_hash, b->task_hash, 8 },
+		{ "data", a->data_hash, b->data_hash, 8 }, { "protocol", a->protocol, b->protocol, 80 }, { "tokenizer", a->tokenizer_hash, b->tokenizer_hash, 8 },
+	};
+	const char *text;
+
+	*failed = false;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (!fields[i].first[0] || !fields[i].second[0] || strcmp(fields[i].first, fields[i].second) == 0)
+			continue;
+		text = pb_arena_printf(arena, "the %s (%.*s, %.*s)", fields[i].what, fields[i].shown, fields[i].first, fields[i].shown, fields[i].second);
+		*failed = !text;
+		return text;
+	}
+	return NULL;
+}
+
+/* What keeps two sets of items from being pairs, or NULL. */
+static const char *items_differ(struct pb_arena *arena, const struct pb_items *a, const struct pb_items *b, enum score score, bool *failed)
+{
+	const char *text = NULL;
+
+	if (a->n != b->n) {
+		text = pb_arena_printf(arena, "the number of items (%zu, %zu)", a->n, b->n);
+		*failed = !text;
+		return text;
+	}
+	for (size_t i = 0; i < a->n; i++) {
+		const struct pb_stored_item *x = &a->items[i], *y = &b->items[i];
+
+		if (x->index != y->index || x->gold != y->gold || (x->n_values != y->n_values))
+			text = pb_arena_printf(arena, "the items (at place %zu)", i);
+		else if (score == LOSS && x->weight != y->weight)
+			text = pb_arena_printf(arena, "the tokens of item %u (%g, %g): the tokenizer", x->index, x->weight, y->weight);
+		else
+			continue;
+		*failed = !text;
+		return text;
+	}
+	return NULL;
+}
+
+/* Bits of the right answer that the probabilities hold beyond guessing, as tasks count them. */
+static double known_bits(const struct pb_stored_item *it)
+{
+	double top = -INFINITY, sum = 0;
+
+	for (uint32_t i = 0; i < it->n_values; i++)
+		top = fmax(top, it->values[i]);
+	for (uint32_t i = 0; i < it->n_values; i++)
+		sum += exp(it->values[i] - top);
+	return log2((double)it->n_values) + (it->values[it->gold] - top - log(sum)) / M_LN2;
+}
+
+static double item_score(const struct pb_stored_item *it, enum score score)
+{
+	switch (score) {
+	case RIGHT:
+		return it->chosen == it->gold;
+	case RIGHT_NORM:
+		return it->chosen_norm == it->gold;
+	case KNOWN_BITS:
+		return it->gold >= 0 && (uint32_t)it->gold < it->n_values ? known_bits(it) : NAN;
+	case LOSS:
+		return it->n_values == 1 ? -it->values[0] : NAN;
+	case NO_SCORE:
+		break;
+	}
+	return NAN;
+}
+
+/* The difference of the sides' means over their seeds, item by item; NaN where an item has no such score. */
+static void subtract(double *d, enum score score, const struct pb_items *first, size_t n_first, const struct pb_items *second, size_t n_second)
+{
+	for (size_t i = 0; i < first->n; i++) {
+		double a = 0, b = 0;
+
+		for (size_t k = 0; k < n_first; k++)
+			a += item_score(&first[k].items[i], score);
+		for (size_t k = 0; k < n_second; k++)
+			b += item_score(&second[k].items[i], score);
+		d[i] = b / (double)n_second - a / (double)n_first;
+	}
+}
+
+/* Plain mean of the subtasks' means, as their accuracy is. */
+static enum pb_status mean_of_subtasks(struct pb_mean *out, struct pb_arena *arena, const struct pb_items *items, const double *d, struct pb_error *err)
+{
+	double *errors = pb_arena_alloc(arena, items->n, sizeof(*errors)), sum = 0;
+	size_t k = 0;
+
+	if (!errors)
+		return pb_out_of_memory(err, "a comparison");
+	for (size_t i = 0; i < items->n;) {
+		uint32_t subtask = items->items[i].index / PB_SUBTASK_STRIDE;
+		struct pb_mean mean;
+		size_t n = 1;
+		enum pb_status st;
+
+		while (i + n < items->n && items->items[i + n].index / PB_SUBTASK_STRIDE == subtask)
+			n++;
+		st = pb_scores_mean(&(struct pb_scores){ .sums = d + i, .n = n }, &mean, err);
+		if (st)
+			return st;
+		sum += mean.value;
+		errors[k++] = mean.stderr_value;
+		i += n;
+	}
+	*out = (struct pb_mean){ .value = sum / (double)k, .stderr_value = pb_stderr_of_mean(errors, k), .n = items->n, .n_units = items->n - k + 1 };
+	return PB_OK;
+}
+
+/* Mean of item differences d on the scale of the metric. */
+static enum pb_status mean_of(struct pb_mean *out, struct pb_arena *arena, enum score score, const struct pb_items *items, const double *d, struct pb_error *err)
+{
+	double *weights = pb_arena_alloc(arena, items->n, sizeof(*weights));
+	struct pb_scores scores = { .sums = d, .weights = weights, .n = items->n };
+
+	if (!weights)
+		return pb_out_of_memory(err, "a comparison");
+	if ((score == RIGHT || score == RIGHT_NORM) && items->items[0].index / PB_SUBTASK_STRIDE != items->items[items->n - 1].index / PB_SUBTASK_STRIDE)
+		return mean_of_subtasks(out, arena, items, d, err);
+	/* Bits are a sum over the items, losses a mean over tokens. */
+	for (size_t i = 0; i < items->n; i++)
+		weights[i] = score == KNOWN_BITS ? 1 / (double)items->n : score == LOSS ? items->items[i].weight : 1;
+	return pb_scores_mean(&scores, out, err);
+}
+
+/* The spread of the difference between seeds that both sides have: its error as a mean over the seeds, or 0. */
+static enum pb_status error_of_seeds(double *out, struct pb_arena *arena, enum score score, const struct pb_items *first, size_t n_first,
+	const struct pb_items *second, size_t n_second, double *d, struct pb_error *err)
+{
+	double sum = 0, squares = 0, variance;
+	size_t n = n_first;
+
+	*out = 0;
+	if (n_first != n_second || n < 2)
+		return PB_OK;
+	for (size_t k = 0; k < n; k++) {
+		struct pb_mean mean;
+		enum pb_status st;
+
+		subtract(d, score, first + k, 1, second + k, 1);
+		if ((st = mean_of(&mean, arena, score, first, d, err)))
+			return st;
+		sum += mean.value;
+		squares += mean.value * mean.value;
+	}
+	variance = (squares - sum * sum / (double)n) / (double)(n - 1);
+	*out = variance > 0 ? sqrt(variance / (double)n) : 0;
+	return PB_OK;
+}
+
+static enum pb_status count_flips(struct pb_pair *pair, struct pb_arena *arena, enum score score, const struct pb_items *a, const struct pb_items *b, struct pb_error *err)
+{
+	int32_t *choices = pb_arena_alloc(arena, 3 * a->n, sizeof(*choices)), *first = choices, *second = choices + a->n, *gold = choices + 2 * a->n;
+
+	if (!choices)
+		return pb_out_of_memory(err, "a comparison");
+	for (size_t i = 0; i < a->n; i++) {
+		first[i] = score == RIGHT ? a->items[i].chosen : a->items[i].chosen_norm;
+		second[i] = score == RIGHT ? b->items[i].chosen : b->items[i].chosen_norm;
+		gold[i] = a->items[i].gold;
+	}
+	pair->flips = pb_flips_count(first, second, gold, a->n);
+	return PB_OK;
+}
+
+static enum pb_status test_pair(struct pb_pair *pair, enum score score, const struct pb_items *items, const double *d, bool has_flips, struct pb_error *err)
+{
+	bool has_subtasks = pair->difference.n_units != pair->difference.n;
+
+	pair->how = "t";
+	pair->test = pb_test_zero(&pair->difference);
+	if (has_flips && !has_subtasks) {
+		pair->how = "McNemar";
+		pair->test.p = pb_mcnemar(pair->flips.lost, pair->flips.won).p;
+	} else if (score == LOSS && items->n < SIGNS_BELOW && !isnan(pair->test.p)) {
+		pair->how = "signs";
+		return pb_sign_flip(&(struct pb_scores){ .sums = d, .n = items->n }, SIGN_REPLICATES, 0, &pair->test.p, err);
+	}
+	return PB_OK;
+}
+
+static enum pb_status compare_items(struct pb_pair *pair, struct pb_arena *arena, enum score score, const struct pb_items *first, size_t n_first,
+	const struct pb_items *second, size_t n_second, struct pb_error *err)
+{
+	double *d = pb_arena_alloc(arena, first->n, sizeof(*d)), of_seeds = 0;
+	bool has_flips = (score == RIGHT || score == RIGHT_NORM) && n_first == 1 && n_second == 1;
+	enum pb_status st = d ? error_of_seeds(&of_seeds, arena, score, first, n_first, second, n_second, d, err) : pb_out_of_memory(err, "a comparison");
+
+	if (st)
+		return st;
+	subtract(d, score, first, n_first, second, n_second);
+	for (size_t i = 0; i < first->n; i++)
+		if (isnan(d[i])) {
+			pair->refusal = "items that have no such score";
+			return PB_OK;
+		}
+	if ((st = mean_of(&pair->difference, arena, score, first, d, err)))
+		return st;
+	pair->difference.stderr_value = hypot(pair->difference.stderr_value, of_seeds);
+	pair->deviation = pair->difference.stderr_value * sqrt((double)pair->difference.n);
+	if (has_flips)
+		st = count_flips(pair, arena, score, first, second, err);
+	return st ? st : test_pair(pair, score, first, d, has_flips, err);
+}
+
+enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const char *metric, const struct pb_items *first, size_t n_first,
+	const struct pb_items *second, size_t n_second, struct pb_error *err)
+{
+	enum score score = score_of(metric);
+	struct pb_pair pair = { .scale = pb_pair_scale(metric), .higher_is_better = score != LOSS };
+	struct pb_arena *scratch;
+	bool failed = false;
+	enum pb_status st = PB_OK;
+
+	for (size_t k = 1; !pair.refusal && !failed && k < n_first + n_second; k++)
+		pair.refusal = items_differ(arena, &first[0], k < n_first ? &first[k] : &second[k - n_first], score, &failed);
+	if (failed)
+		return pb_out_of_memory(err, "a comparison");
+	if (!pair.refusal && (score == NO_SCORE || first[0].n == 0))
+		pair.refusal = "no items are kept";
+	if (!pair.refusal) {
+		scratch = pb_arena_new();
+		st = scratch ? compare_items(&pair, scratch, score, first, n_first, second, n_second, err) : pb_out_of_memory(err, "a comparison");
+		pb_arena_free(scratch);
+	}
+	if (!st)
+		*out = pair;
+	return st;
+}
+
+/* The items of each seed of a side. */
+static enum pb_status read_side(const struct pb_item_stores *stores, struct pb_arena *arena, const struct pb_side *side, struct pb_items *items, struct pb_error *err)
+{
+	for (size_t k = 0; k < side->n; k++)
+		for (size_t i = 0; i < stores->n && !items[k].n; i++) {
+			struct pb_stored_item *list = NULL;
+			enum pb_status st = pb_store_items(stores->stores[i], arena, side->rows[k]->cell, side->rows[k]->task, &list, &items[k].n, err);
+
+			if (st)
+				return st;
+			items[k].items = list;
+		}
+	return PB_OK;
+}
+
+/* Rows of both sides against the first: what differs. */
+static const char *rows_differ(struct pb_arena *arena, const struct pb_side *first, const struct pb_side *second, bool *failed)
+{
+	const char *why = NULL;
+
+	*failed = false;
+	for (size_t k = 1; !why && !*failed && k < first->n + second->n; k++)
+		why = pb_pair_refusal(arena, first->rows[0], k < first->n ? first->rows[k] : second->rows[k - first->n], failed);
+	return why;
+}
+
+enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const struct pb_item_stores *stores, const struct pb_side *first,
+	const struct pb_side *second, struct pb_error *err)
+{
+	struct pb_pair pair = {0};
+	bool failed;
+	struct pb_arena *scratch;
+	struct pb_items *items;
+	enum pb_status st = PB_OK;
+
+	pair.refusal = rows_differ(arena, first, second, &failed);
+	if (failed)
+		return pb_out_of_memory(err, "a comparison");
+	if (!pair.refusal && !pb_pair_scale(first->rows[0]->metric))
+		pair.refusal = "no items are kept of this metric";
+	if (pair.refusal) {
+		*out = pair;
+		return PB_OK;
+	}
+	scratch = pb_arena_new();
+	items = scratch ? pb_arena_alloc(scratch, first->n + second->n, sizeof(*items)) : NULL;
+	if (!items)
+		st = pb_out_of_memory(err, "a comparison");
+	if (!st)
+		st = read_side(stores, scratch, first, items, err);
+	if (!st)
+		st = read_side(stores, scratch, second, items + first->n, err);
+	if (!st)
+		st = pb_pair_items(out, arena, first->rows[0]->metric, items, first->n, items + first->n, second->n, err);
+	pb_arena_free(scratch);
+	return st;
+}

@@ -1,0 +1,52 @@
+/* Pairs: what two settings make of the same items, and the difference between them.
+ *
+ * Scores of items are right or wrong (acc, acc_norm), negative log-likelihoods (nll and everything that is a function of it: the
+ * difference is in nats a token, of `ppl` in nats an item), or bits known (bits). An item of a text is a document or window with all
+ * its tokens. A setting with several seeds is the mean over its seeds, item by item, and the spread of the difference between seeds
+ * is a part of its error. */
+#ifndef PB_REPORTS_PAIRING_H
+#define PB_REPORTS_PAIRING_H
+
+#include "core/store/store.h"
+#include "reports/stats/statistics.h"
+
+/* The records that rows came from: items are read from the first that has the cell, when they are wanted. */
+struct pb_item_stores {
+	struct pb_store *const *stores;
+	size_t n;
+};
+
+/* Rows of one setting, task, metric and backend: one for each seed. All are ok. */
+struct pb_side {
+	const struct pb_row *const *rows;
+	size_t n;
+};
+
+struct pb_pair {
+	const char *refusal;        /* why there is no pair, or NULL; then nothing below counts */
+	const char *scale;          /* of the difference: "acc", "acc_norm", "nll", "bits" */
+	bool higher_is_better;      /* on this scale */
+	struct pb_mean difference;  /* second minus first */
+	double deviation;           /* standard deviation of items' differences; of units where these are fewer */
+	struct pb_test test;
+	const char *how;            /* "McNemar", "t", "signs" */
+	struct pb_flips flips;      /* n is 0 where nothing is chosen, or with several seeds */
+};
+/* "acc", "nll", ...; NULL: no items are kept of this metric. */
+const char *pb_pair_scale(const char *metric);
+/* What keeps two rows from being compared ("the protocol (lmeh, onebit-lmeh)"), or NULL when nothing does; where a record does not
+ * know, nothing is refused. In the arena; also NULL with *failed when memory is out. */
+const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *first, const struct pb_row *second, bool *failed);
+/* Texts of the pair are constants or in the arena. */
+enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const struct pb_item_stores *stores, const struct pb_side *first,
+	const struct pb_side *second, struct pb_error *err) PB_MUST_CHECK;
+
+/* The same of items at hand, one set for each seed of a side. */
+struct pb_items {
+	const struct pb_stored_item *items; /* by index */
+	size_t n;
+};
+enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const char *metric, const struct pb_items *first, size_t n_first,
+	const struct pb_items *second, size_t n_second, struct pb_error *err) PB_MUST_CHECK;
+
+#endif
