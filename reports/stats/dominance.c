@@ -221,26 +221,12 @@ void pb_draw_normal(const void *normal_draws, size_t replicate, double *values)
 		values[i] = d->stderrs[i] > 0.0 ? d->values[i] + d->stderrs[i] * pb_rng_normal(&rng) : d->values[i];
 }
 
-void pb_draw_items(const void *item_draws, size_t replicate, double *values)
+void pb_draw_made(const void *made_draws, size_t replicate, double *values)
 {
-	const struct pb_item_draws *d = item_draws;
-	struct pb_rng rng = pb_rng_make(d->seed, replicate);
+	const struct pb_made_draws *d = made_draws;
 	memcpy(values, d->values, d->n * d->n_axes * sizeof *values);
 	for (size_t i = 0; i < d->n; i++)
-		values[i * d->n_axes + d->axis] = 0.0;
-	for (size_t t = 0; t < d->n_tasks; t++) {
-		const struct pb_item_task *task = &d->tasks[t];
-		memset(d->weights, 0, task->n_items * sizeof *d->weights);
-		for (size_t k = 0; k < task->n_items; k++)
-			d->weights[pb_rng_below(&rng, task->n_items)] += 1.0f;
-		for (size_t i = 0; i < d->n; i++) {
-			const float *scores = task->scores + i * task->n_items;
-			double sum = 0.0;
-			for (size_t k = 0; k < task->n_items; k++)
-				sum += (double)d->weights[k] * scores[k];
-			values[i * d->n_axes + d->axis] += sum / (double)task->n_items / (double)d->n_tasks;
-		}
-	}
+		values[i * d->n_axes + d->axis] = d->draws[i * d->n_replicates + replicate];
 }
 
 double pb_curve_at(const double *x, const double *y, size_t n, double at)

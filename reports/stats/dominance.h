@@ -57,22 +57,14 @@ struct pb_normal_draws {
 };
 void pb_draw_normal(const void *normal_draws, size_t replicate, double *values);
 
-/* Items that all points were measured on: a replicate takes the same items, with replacement, for every point, each task for
- * itself, so differences are paired. The value in `axis` becomes the mean over the tasks of their means; the other axes are exact. */
-struct pb_item_task {
-	size_t n_items;
-	const float *scores;            /* (n, n_items) */
-};
-struct pb_item_draws {
+/* Replicates made before, of items that all points share (pb_resampling): what is drawn is the value in `axis`, the rest is exact. */
+struct pb_made_draws {
 	const double *values;           /* (n, n_axes) */
-	size_t n;
+	const double *draws;            /* (n, n_replicates) */
+	size_t n, n_replicates;
 	unsigned n_axes, axis;
-	const struct pb_item_task *tasks;
-	size_t n_tasks;
-	float *weights;                 /* scratch, as long as the longest task */
-	uint64_t seed;
 };
-void pb_draw_items(const void *item_draws, size_t replicate, double *values);
+void pb_draw_made(const void *made_draws, size_t replicate, double *values);
 
 /* --- curves --- */
 

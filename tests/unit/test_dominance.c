@@ -13,6 +13,7 @@
 #include "core/base/memory.h"
 #include "core/base/rng.h"
 #include "reports/stats/dominance.h"
+#include "reports/stats/statistics.h"
 #include "tests/unit/expect.h"
 
 #define MAX 64
@@ -228,35 +229,26 @@ static void test_normal_draws(void **state)
 	assert_memory_equal(volumes, again, sizeof again);
 }
 
-/* Items are paired: a point that has every item of another and one more is never beaten by it; of two tasks the mean counts. */
-static void test_item_draws(void **state)
+/* Items are shared: a point that has every item of another and one more is never beaten by it. */
+static void test_shared_items(void **state)
 {
 	(void)state;
-	static float first[3 * 40], second[3 * 10], weights[40];
+	static double draws[3 * 2000];
+	double scores[3][40], p[3];
 	const double values[] = { 1, 0, 2, 0, 3, 0 };
-	struct pb_item_task tasks[] = { { 40, first }, { 10, second } };
-	struct pb_item_draws draws = { values, 3, 2, 1, tasks, 2, weights, 11 };
-	double p[3], drawn[6], sum = 0.0, squares = 0.0;
-	for (size_t k = 0; k < 40; k++) {
-		first[k] = k < 20;
-		first[40 + k] = k < 20;          /* the same items */
-		first[80 + k] = k < 20 || k == 30;
+	struct pb_resampling resampling;
+	struct pb_made_draws made = { values, draws, 3, 2000, 2, 1 };
+	OK(pb_resampling_make(&resampling, 40, 2000, 11, ERR));
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t k = 0; k < 40; k++)
+			scores[i][k] = k < 20 || (i == 2 && k == 30);
+		OK(pb_resampling_values(&resampling, &(struct pb_scores){ .sums = scores[i], .n = 40 }, draws + i * 2000, ERR));
 	}
-	for (size_t k = 0; k < 10; k++)
-		second[k] = second[10 + k] = second[20 + k] = k % 2 == 0;
-	OK(pb_front_probability(&size_accuracy, 3, 4000, pb_draw_items, &draws, p, NULL, NULL, ERR));
+	OK(pb_front_probability(&size_accuracy, 3, 2000, pb_draw_made, &made, p, NULL, NULL, ERR));
 	assert_float_equal(p[0], 1.0, 0.0);
 	assert_float_equal(p[1], 0.0, 0.0); /* never better than the smaller one */
-	assert_float_equal(p[2], 1.0 - pow(1.0 - 1.0 / 40.0, 40), 0.025); /* when item 30 was drawn */
-	for (size_t r = 0; r < 4000; r++) {
-		pb_draw_items(&draws, r, drawn);
-		assert_float_equal(drawn[0], 1.0, 0.0);
-		sum += drawn[1];
-		squares += drawn[1] * drawn[1];
-	}
-	/* Mean 0.5; variance of the mean of two means of coins: (1/40 + 1/10) / 4 / 4. */
-	assert_float_equal(sum / 4000, 0.5, 0.006);
-	assert_float_equal(squares / 4000 - sum * sum / 4000 / 4000, 0.125 / 16, 0.0006);
+	assert_float_equal(p[2], 1.0 - pow(1.0 - 1.0 / 40.0, 40), 0.035); /* when item 30 was drawn */
+	pb_resampling_free(&resampling);
 }
 
 static void test_curves(void **state)
@@ -287,7 +279,7 @@ int main(void)
 		cmocka_unit_test(test_llama3_8b),
 		cmocka_unit_test(test_paretoq),
 		cmocka_unit_test(test_normal_draws),
-		cmocka_unit_test(test_item_draws),
+		cmocka_unit_test(test_shared_items),
 		cmocka_unit_test(test_curves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
