@@ -1,34 +1,49 @@
 /* llm_qat: the weight quantizer of LLM-QAT, symmetric min-max of each row, trained straight through. With s = max |W_r| / top,
- * top = 2^(bits-1) - 1, from the latent weights anew in each step,
+ * top = 2^(bits-1) - 1 (1 at 1.58 bits), from the latent weights anew in each step,
  *
  *   W^ = s clamp(round(W / s), -top, top),   ties to even;   dL/dW = dL/dW^
  *
- * s is rounded to scale_dtype before it is used, in training too. Stored per matrix: codes (the lowest is not used), rows padded to a
- * byte, and one s a row. It is the baseline of ParetoQ and OneBit; here it has ParetoQ's recipe (quantizers/budget.h).
+ * s is rounded to scale_dtype before it is used, in training too. Stored per matrix: codes (the lowest is not used; at 1.58 bits
+ * five ternary ones a byte), rows padded to a byte, and one s a row. It is the baseline of ParetoQ and OneBit; here it has ParetoQ's recipe (quantizers/budget.h).
  *
  * Source: arXiv 2305.17888, facebookresearch/LLM-QAT, as in the two papers. Deviations: activations and KV cache are not
  * quantized; the text is the sweep's, not of the model's own making; distillation is an option (distill=1 is the paper's). */
 #include "quantizers/quantizer.h"
 
 #include <math.h>
-#include <stdio.h>
 #include "core/base/memory.h"
 #include "quantizers/budget.h"
 #include "quantizers/straight_through.h"
 
 struct llm_qat_options {
 	struct pb_budget budget;
-	int64_t bits;
-	int scale_dtype;
+	int bits, scale_dtype;
 };
+
+static const char *const bits_names[] = { "1.58", "2", "3", "4", "5", "6", "8", NULL };
+static const struct grid {
+	double wbits;
+	enum pb_width width;
+	int top;
+	const char *levels;
+	int first;              /* code of the level -top */
+} grids[] = {
+	{ 1.58, PB_W_TRIT, 1, "ternary", 0 },
+	{ 2, PB_W2, 1, "signed:2", 1 },
+	{ 3, PB_W3, 3, "signed:3", 1 },
+	{ 4, PB_W4, 7, "signed:4", 1 },
+	{ 5, PB_W5, 15, "signed:5", 1 },
+	{ 6, PB_W6, 31, "signed:6", 1 },
+	{ 8, PB_W8, 127, "signed:8", 1 },
+};
+enum { BITS_2 = 1 };
 
 static const char *const dtype_names[] = { "f16", "bf16", "f32", NULL };
 static const enum pb_dtype dtypes[] = { PB_F16, PB_BF16, PB_F32 };
-static const enum pb_width widths[] = { [2] = PB_W2, [3] = PB_W3, [4] = PB_W4, [5] = PB_W5, [6] = PB_W6, [8] = PB_W8 };
 
 static const struct pb_option llm_qat_options[] = {
-	PB_OPT_INT(struct llm_qat_options, bits, 2, 8, 4, "bits a code: 2, 3, 4, 5, 6 or 8"),
-	PB_BUDGET_OPTIONS(262144, 1e-3, 0),
+	PB_OPT_CHOICE(struct llm_qat_options, bits, bits_names, "4", "bits a code; 1.58 has the levels of 2 in less room"),
+	PB_BUDGET_OPTIONS(1048576, "0.002 up to 2 bits, 0.001 above", 0),
 	PB_OPT_CHOICE(struct llm_qat_options, scale_dtype, dtype_names, "f16", "number format of the scales"),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END
@@ -36,7 +51,7 @@ static const struct pb_option llm_qat_options[] = {
 
 static float top_of(const struct llm_qat_options *o)
 {
-	return (float)((1 << (o->bits - 1)) - 1);
+	return (float)grids[o->bits].top;
 }
 
 /* The scale of a row as it is used and stored; 0 for a row without size. */
@@ -77,8 +92,8 @@ static void llm_qat_forward(void *arg, const struct pb_parameter *m, const float
 static enum pb_status llm_qat_fill(const struct llm_qat_options *o, const float *latent, struct pb_encoded *m, float *scales, uint8_t *codes,
 	struct pb_error *err)
 {
+	const struct grid *g = &grids[o->bits];
 	float top = top_of(o);
-	char levels[16];
 	enum pb_status status;
 
 	for (uint32_t r = 0; r < m->rows; r++) {
@@ -86,14 +101,13 @@ static enum pb_status llm_qat_fill(const struct llm_qat_options *o, const float 
 
 		scales[r] = scale_of(o, w, m->cols);
 		for (uint32_t c = 0; c < m->cols; c++)
-			codes[(size_t)r * m->cols + c] = (uint8_t)(step_of(top, w[c], scales[r]) + top + 1);
+			codes[(size_t)r * m->cols + c] = (uint8_t)(step_of(top, w[c], scales[r]) + top + (float)g->first);
 	}
 	pb_encoded_set_groups(m, -1);
-	snprintf(levels, sizeof levels, "signed:%d", (int)o->bits);
 	status = pb_scale_set_float(m, &m->block_scale, scales, m->rows, dtypes[o->scale_dtype], err);
 	if (!status)
-		status = pb_encoded_set_levels(m, PB_LEVELS_NAMED, levels, NULL, 0, PB_F32, err);
-	return status ? status : pb_encoded_set_codes(m, widths[o->bits], codes, err);
+		status = pb_encoded_set_levels(m, PB_LEVELS_NAMED, g->levels, NULL, 0, PB_F32, err);
+	return status ? status : pb_encoded_set_codes(m, g->width, codes, err);
 }
 
 static enum pb_status llm_qat_encode(const void *options, const struct pb_parameter *matrix, const float *latent, const float *parameters,
@@ -121,16 +135,15 @@ static enum pb_status llm_qat_plan(const void *options, uint32_t rows, uint32_t 
 	const struct llm_qat_options *o = options;
 
 	(void)source_dtype;
-	if (o->bits == 7)
-		return pb_fail(err, PB_USAGE, "bits=7: choose one of 2, 3, 4, 5, 6, 8");
-	*bytes = rows * pb_packed_bytes(widths[o->bits], cols) + (uint64_t)rows * pb_dtype_bytes(dtypes[o->scale_dtype]);
+	(void)err;
+	*bytes = rows * pb_packed_bytes(grids[o->bits].width, cols) + (uint64_t)rows * pb_dtype_bytes(dtypes[o->scale_dtype]);
 	return PB_OK;
 }
 
 static double llm_qat_wbits(const void *options, enum pb_dtype source_dtype)
 {
 	(void)source_dtype;
-	return (double)((const struct llm_qat_options *)options)->bits;
+	return grids[((const struct llm_qat_options *)options)->bits].wbits;
 }
 
 static unsigned llm_qat_needs(const void *options)
@@ -139,9 +152,16 @@ static unsigned llm_qat_needs(const void *options)
 	return PB_NEEDS_TRAINING;
 }
 
+static enum pb_status llm_qat_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
+{
+	const struct llm_qat_options *o = options;
+
+	return pb_budget_recipe(&o->budget, o->bits <= BITS_2 ? PB_RATE_FEW_BITS : PB_RATE_MANY_BITS, context, recipe, err);
+}
+
 static const struct pb_qat llm_qat_qat = {
 	.transform = { PB_STRAIGHT_THROUGH, .forward = llm_qat_forward },
-	.recipe = pb_budget_recipe,
+	.recipe = llm_qat_recipe,
 	.teacher = pb_budget_teacher,
 	.encode = llm_qat_encode,
 };

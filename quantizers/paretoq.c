@@ -14,7 +14,8 @@
  *           d = v (1 bit); else v - r inside, the least or the greatest level outside
  *
  * where g is the gradient of W^. Ternary: outside of the range the released code has d = -1, +1, which are no levels;
- * saturation=levels takes -2/3, +2/3. First scales, init=paper: mean |w| (1 bit), max |w| (1.58, 2), max |w| / (2^(b-1) - 1)
+ * saturation=levels takes -2/3, +2/3. grid=seq and grid=lsq put SEQ at 3 and 4 bits (8 and 16 levels, with 4 and 8 for 2 in its
+ * formula) and LSQ at 1.58 (-1..1) and 2 (-2..1), to compare them. First scales, init=paper: mean |w| (1 bit), max |w| (1.58, 2), max |w| / (2^(b-1) - 1)
  * (3, 4); init=mse: the least squared error of the row. The scale is rounded to scale_dtype before it is used, in training
  * too, so that what is trained is what is stored. train=no stores the weights as they are with the first scales.
  *
@@ -37,7 +38,7 @@
 
 struct paretoq_options {
 	struct pb_budget budget;
-	int bits, init, saturation, zero, scale_dtype;
+	int bits, grid, init, saturation, zero, scale_dtype;
 	bool train;
 };
 
@@ -52,14 +53,21 @@ static const struct grid {
 	float low, high;        /* least and greatest level */
 	float inside_low, inside_high;
 	double qp;
-} grids[] = {
-	{ ELASTIC, 1, PB_W1, "sign", 2, 0, 0, -1, 1, -1, 1, 1 },
+} elastic = { ELASTIC, 1, PB_W1, "sign", 2, 0, 0, -1, 1, -1, 1, 1 }, seq[] = {
 	{ SEQ, 1.58, PB_W_TRIT, "seq:3", 3, 1.5f, 0, -1 / 1.5f, 1 / 1.5f, -CLIP, CLIP, 1 },
 	{ SEQ, 2, PB_W2, "seq:4", 4, 2, 0.5f, -0.75f, 0.75f, -CLIP, CLIP, 1 },
+	{ SEQ, 3, PB_W3, "seq:8", 8, 4, 0.5f, -0.875f, 0.875f, -CLIP, CLIP, 3 },
+	{ SEQ, 4, PB_W4, "seq:16", 16, 8, 0.5f, -0.9375f, 0.9375f, -CLIP, CLIP, 7 },
+}, lsq[] = {
+	{ LSQ, 1.58, PB_W_TRIT, "ternary", 3, 1, 0, -1, 1, -1, 1, 1 },
+	{ LSQ, 2, PB_W2, "signed:2", 4, 1, 0, -2, 1, -2, 1, 1 },
 	{ LSQ, 3, PB_W3, "signed:3", 8, 1, 0, -4, 3, -4, 3, 3 },
 	{ LSQ, 4, PB_W4, "signed:4", 16, 1, 0, -8, 7, -8, 7, 7 },
 };
+enum { BITS_1, BITS_1_58, BITS_2, BITS_3, BITS_4 };
 static const char *const bits_names[] = { "1", "1.58", "2", "3", "4", NULL };
+static const char *const grid_names[] = { "auto", "seq", "lsq", NULL };
+enum { GRID_AUTO, GRID_SEQ, GRID_LSQ };
 static const char *const init_names[] = { "paper", "mse", NULL };
 static const char *const saturation_names[] = { "code", "levels", NULL };
 static const char *const zero_names[] = { "plus", "zero", NULL };
@@ -71,7 +79,8 @@ enum { ZERO_PLUS, ZERO_ZERO };
 
 static const struct pb_option paretoq_options[] = {
 	PB_OPT_CHOICE(struct paretoq_options, bits, bits_names, "2", "width; the grid follows from it"),
-	PB_BUDGET_OPTIONS(262144, 1e-3, 0),
+	PB_BUDGET_OPTIONS(1048576, "0.002 up to 2 bits, 0.001 above", 0),
+	PB_OPT_CHOICE(struct paretoq_options, grid, grid_names, "auto", "from 1.58 bits up: that of the method, or one of the two"),
 	PB_OPT_CHOICE(struct paretoq_options, init, init_names, "paper", "first scales: the paper's, or those of the least squared error"),
 	PB_OPT_BOOL(struct paretoq_options, train, 1, "no: the weights as they are, with the first scales"),
 	PB_OPT_CHOICE(struct paretoq_options, scale_dtype, dtype_names, "f16", "number format of the scales"),
@@ -85,7 +94,9 @@ static const struct pb_option paretoq_options[] = {
 
 static const struct grid *grid_of(const struct paretoq_options *o)
 {
-	return &grids[o->bits];
+	bool is_lsq = o->grid == GRID_AUTO ? o->bits >= BITS_3 : o->grid == GRID_LSQ;
+
+	return o->bits == BITS_1 ? &elastic : is_lsq ? &lsq[o->bits - BITS_1_58] : &seq[o->bits - BITS_1_58];
 }
 
 /* The scale as it is used and stored. */
@@ -225,7 +236,7 @@ static void paretoq_backward(void *arg, const struct pb_parameter *m, const floa
 {
 	const struct paretoq_options *o = arg;
 	const struct grid *g = grid_of(o);
-	bool quirk = o->bits == 1 && o->saturation == SATURATION_CODE;
+	bool quirk = g->kind == SEQ && o->bits == BITS_1_58 && o->saturation == SATURATION_CODE;
 	double share = 1 / sqrt((double)m->rows * m->cols * g->qp), low = quirk ? -1 : g->low, high = quirk ? 1 : g->high;
 
 	for (uint32_t r = 0; r < m->rows; r++) {
@@ -296,7 +307,8 @@ static enum pb_status paretoq_plan(const void *options, uint32_t rows, uint32_t 
 	const struct paretoq_options *o = options;
 
 	(void)source_dtype;
-	(void)err;
+	if (o->bits == BITS_1 && o->grid != GRID_AUTO)
+		return pb_fail(err, PB_USAGE, "grid=%s: 1 bit has elastic binarization alone", grid_names[o->grid]);
 	*bytes = rows * pb_packed_bytes(grid_of(o)->width, cols) + (uint64_t)rows * pb_dtype_bytes(dtypes[o->scale_dtype]);
 	return PB_OK;
 }
@@ -320,9 +332,16 @@ static unsigned paretoq_needs(const void *options)
 	return ((const struct paretoq_options *)options)->train ? PB_NEEDS_TRAINING : PB_NEEDS_NOTHING;
 }
 
+static enum pb_status paretoq_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
+{
+	const struct paretoq_options *o = options;
+
+	return pb_budget_recipe(&o->budget, o->bits <= BITS_2 ? PB_RATE_FEW_BITS : PB_RATE_MANY_BITS, context, recipe, err);
+}
+
 static const struct pb_qat paretoq_qat = {
 	.transform = { .n_parameters = paretoq_n_parameters, .start = paretoq_start, .forward = paretoq_forward, .backward = paretoq_backward },
-	.recipe = pb_budget_recipe,
+	.recipe = paretoq_recipe,
 	.teacher = pb_budget_teacher,
 	.encode = paretoq_encode,
 };

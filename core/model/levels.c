@@ -114,14 +114,21 @@ const float *pb_levels_dynamic8(void)
 	return dynamic8;
 }
 
-/* "PREFIX" followed by one digit in low..high and the end. */
-static bool name_with_digit(const char *name, const char *prefix, unsigned low, unsigned high, unsigned *digit)
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "PREFIX" followed by a number in low..high, of one or two digits, and the end. */
+static bool name_with_number(const char *name, const char *prefix, unsigned low, unsigned high, unsigned *number)
 {
 	size_t n = strlen(prefix);
-	if (strncmp(name, prefix, n) || name[n] < '0' || name[n] > '9' || name[n + 1])
+	if (strncmp(name, prefix, n) || !is_digit(name[n]) || (name[n + 1] && (name[n] == '0' || !is_digit(name[n + 1]) || name[n + 2])))
 		return false;
-	*digit = (unsigned)(name[n] - '0');
-	return *digit >= low && *digit <= high;
+	*number = (unsigned)(name[n] - '0');
+	if (name[n + 1])
+		*number = *number * 10 + (unsigned)(name[n + 1] - '0');
+	return *number >= low && *number <= high;
 }
 
 static bool float_name(const char *name, unsigned *exponent_bits, unsigned *mantissa_bits)
@@ -141,7 +148,7 @@ enum pb_status pb_levels_named(const char *name, float out[PB_MAX_LEVELS], unsig
 		for (int i = 0; i < PB_MAX_LEVELS; i++)
 			out[i] = (float)i;
 		*n = PB_MAX_LEVELS;
-	} else if (name_with_digit(name, "signed:", 1, 8, &bits)) {
+	} else if (name_with_number(name, "signed:", 1, 8, &bits)) {
 		*n = 1u << bits;
 		for (int i = 0; i < 1 << bits; i++)
 			out[i] = (float)(i - (1 << (bits - 1)));
@@ -149,19 +156,19 @@ enum pb_status pb_levels_named(const char *name, float out[PB_MAX_LEVELS], unsig
 		*n = copy_levels(out, (const float[]){ -1.0f, 1.0f }, 2);
 	} else if (!strcmp(name, "sign_bit")) {
 		*n = copy_levels(out, (const float[]){ 1.0f, -1.0f }, 2);
-	} else if (name_with_digit(name, "seq:", 2, 8, &bits)) {
+	} else if (name_with_number(name, "seq:", 2, 16, &bits)) {
 		*n = bits;
 		for (int i = 0; i < (int)bits; i++)
 			out[i] = (float)(2 * i + 1 - (int)bits) / (float)bits;
 	} else if (!strcmp(name, "ternary")) {
 		*n = copy_levels(out, (const float[]){ -1.0f, 0.0f, 1.0f }, 3);
-	} else if (name_with_digit(name, "int:", 2, 8, &bits)) {
+	} else if (name_with_number(name, "int:", 2, 8, &bits)) {
 		*n = linear_levels(out, bits);
 	} else if (float_name(name, &bits, &mantissa_bits)) {
 		*n = float_levels(out, bits, mantissa_bits);
-	} else if (name_with_digit(name, "dynamic:", 2, 8, &bits)) {
+	} else if (name_with_number(name, "dynamic:", 2, 8, &bits)) {
 		*n = dynamic_levels(out, bits, true);
-	} else if (name_with_digit(name, "dynamic_unsigned:", 2, 8, &bits)) {
+	} else if (name_with_number(name, "dynamic_unsigned:", 2, 8, &bits)) {
 		*n = dynamic_levels(out, bits, false);
 	} else if (!strcmp(name, "nf4")) {
 		*n = copy_levels(out, nf4, 16);

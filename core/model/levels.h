@@ -6,7 +6,7 @@
  *   sign               1 bit: -1, +1
  *   sign_bit           1 bit: +1, -1 (a set bit is a minus)
  *   ternary            -1, 0, +1
- *   seq:N              N levels (2 i + 1 - N) / N, evenly in -1..1 and about 0 (N 2..8)
+ *   seq:N              N levels (2 i + 1 - N) / N, evenly in -1..1 and about 0 (N 2..16)
  *   int:K              2^K - 1 levels i / (2^(K-1) - 1) (K 2..8)
  *   float:E:M          sign, E exponent and M mantissa bits, normalised to 1 (create_fp8_map's rule);
  *                      2^(E+M+1) - 1 levels, zero once (E 1..7, E + M <= 7)

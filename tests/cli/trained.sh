@@ -53,7 +53,7 @@ ev $long --trained whole > rows.jsonl; numbers rows.jsonl | cmp - x && echo repa
 (ev $long --trained shared > one.rows & ev $long --trained shared > two.rows; wait)
 numbers one.rows | cmp - x; numbers two.rows | cmp - x; ls shared | wc -l
 paretobench help paretoq | grep needs
-paretobench run s.yaml -o one --dry-run --only label="paretoq w4 tokens=2000 sequences=4 length=16" 2>/dev/null | head -2 | cut -c1-100
+paretobench run s.yaml -o one --dry-run --only label="paretoq w4 tokens=2000 length=16" 2>/dev/null | head -2 | cut -c1-100
 # Mistakes.
 try() { "$@" > printed 2> err; code=$?; lines=$(grep -c '^paretobench: ' err); echo "$code $lines $(head -1 err)"; }
 try ev -q paretoq
@@ -62,9 +62,10 @@ try ev -q paretoq --training nofile.txt
 try ev -q paretoq --training world_train
 try ev -q paretoq --training text.txt --training-format words
 try ev -q paretoq:train=no --training-format lines
+try ev -q paretoq:bits=1,grid=seq --training text.txt
 try ev -q paretoq:bits=5 --training text.txt
 try ev -q paretoq:tokens=0 --training text.txt
-try ev -q paretoq:learning_rate=0 --training text.txt
+try ev -q paretoq:learning_rate=-1 --training text.txt
 try ev -q paretoq:length=65 --training text.txt
 try ev -q paretoq:warmup=2 --training text.txt
 try ev -q paretoq:tokens=2000,sequences=4,length=16,learning_rate=10 --training text.txt --trained wild

@@ -211,7 +211,7 @@ static void unknown_names(void **state)
 	(void)state;
 	static const char *const names[] = { "", "int", "int:", "int:1", "int:9", "int:10", "int:4 ", "float:0:3", "float:5:3",
 		"float:8:0", "float:2:", "float:2:12", "float:2", "dynamic:1", "dynamic:9", "dynamic_unsigned:", "signed:0",
-		"signed:9", "seq:1", "seq:9", "seq:", "NF4", "ternary2", "integer:8",
+		"signed:9", "seq:1", "seq:17", "seq:08", "seq:4x", "seq:123", "seq:", "NF4", "ternary2", "integer:8",
 		"a name that is much longer than every name of a table could be and goes on" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		float levels[PB_MAX_LEVELS] = { 42.0f };

@@ -48,6 +48,19 @@ static const struct known known[] = {
 	{ "paretoq:bits=4,scale_dtype=f32", 0.125f,
 		{ -1, -0.75f, -0.5f, -0.25f, -0.25f, -0.125f, 0, 0.125f, 0.25f, 0.25f, 0.5f, 0.75f, 0.875f },
 		{ 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0 }, 8.449176 },
+	/* The grids that the paper compares: numpy's numbers, from the same formulas. */
+	{ "paretoq:bits=3,grid=seq,scale_dtype=f32", 1,
+		{ -0.875f, -0.875f, -0.375f, -0.375f, -0.375f, -0.125f, 0.125f, 0.125f, 0.125f, 0.375f, 0.625f, 0.625f, 0.875f },
+		{ 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0 }, 1.6132911 },
+	{ "paretoq:bits=4,grid=seq,scale_dtype=f32", 1,
+		{ -0.9375f, -0.6875f, -0.4375f, -0.3125f, -0.1875f, -0.1875f, 0.0625f, 0.0625f, 0.3125f, 0.3125f, 0.5625f, 0.8125f, 0.9375f },
+		{ 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0 }, 1.4164949 },
+	{ "paretoq:bits=1.58,grid=lsq,scale_dtype=f32", 0.5f,
+		{ -0.5f, -0.5f, -0.5f, -0.5f, 0, 0, 0, 0, 0, 0.5f, 0.5f, 0.5f, 0.5f },
+		{ 0, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 0 }, 6.0739671 },
+	{ "paretoq:bits=2,grid=lsq,scale_dtype=f32", 0.5f,
+		{ -1, -1, -0.5f, -0.5f, 0, 0, 0, 0, 0, 0.5f, 0.5f, 0.5f, 0.5f },
+		{ 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 0 }, 6.0739671 },
 };
 
 static void test_known(void **state)
@@ -154,8 +167,8 @@ static void test_edges(void **state)
 /* What runs when the rounding stays what it is at (w0, a0): the function that the straight-through gradients are of. */
 static double straight_through(int which, double w, double a, double w0, double a0, double level)
 {
-	static const double low[] = { -1, -0.99, -0.99, -4, -8 }, high[] = { 1, 0.99, 0.99, 3, 7 };
-	static const double below[] = { 0, -1, -0.75, -4, -8 }, above[] = { 0, 1, 0.75, 3, 7 };
+	static const double low[] = { -1, -0.99, -0.99, -4, -8, -0.99, -0.99, -1, -2 }, high[] = { 1, 0.99, 0.99, 3, 7, 0.99, 0.99, 1, 1 };
+	static const double below[] = { 0, -1, -0.75, -4, -8, -0.875, -0.9375, -1, -2 }, above[] = { 0, 1, 0.75, 3, 7, 0.875, 0.9375, 1, 1 };
 	double r0 = w0 / a0;
 
 	if (which == 0)
@@ -166,13 +179,14 @@ static double straight_through(int which, double w, double a, double w0, double 
 static void test_gradients(void **state)
 {
 	static const char *const options[] = { "paretoq:bits=1,scale_dtype=f32", "paretoq:bits=1.58,scale_dtype=f32", "paretoq:bits=2,scale_dtype=f32",
-		"paretoq:bits=3,scale_dtype=f32", "paretoq:bits=4,scale_dtype=f32" };
-	static const double qp[] = { 1, 1, 1, 3, 7 };
+		"paretoq:bits=3,scale_dtype=f32", "paretoq:bits=4,scale_dtype=f32", "paretoq:bits=3,grid=seq,scale_dtype=f32", "paretoq:bits=4,grid=seq,scale_dtype=f32",
+		"paretoq:bits=1.58,grid=lsq,scale_dtype=f32", "paretoq:bits=2,grid=lsq,scale_dtype=f32" };
+	static const double qp[] = { 1, 1, 1, 3, 7, 3, 7, 1, 1 };
 	enum { ROWS = 5, COLS = 40 };
 	struct pb_rng rng = pb_rng_make(3, 3);
 
 	(void)state;
-	for (int k = 0; k < 5; k++) {
+	for (int k = 0; k < 9; k++) {
 		struct method m = method_open(options[k], ROWS, COLS);
 		float w[ROWS * COLS], a[ROWS], g[ROWS * COLS], upstream[ROWS * COLS], used[ROWS * COLS], da[ROWS];
 
@@ -403,9 +417,41 @@ static void test_budget(void **state)
 	assert_true(m.use.quantizer->qat->teacher(m.use.options, &d));
 	assert_true(d.targets == 0.75 && d.logits == 0.25 && d.states == 0 && d.form == PB_DISTILL_PAPER);
 	method_close(&m);
-	m = method_open("paretoq:learning_rate=0", 1, 1);
-	assert_int_equal(m.use.quantizer->qat->recipe(m.use.options, 256, &r, &err), PB_USAGE);
-	method_close(&m);
+}
+
+/* Twice the rate up to 2 bits, as the paper has it, for its baselines too. */
+static void test_rates(void **state)
+{
+	static const struct { const char *options; double rate; } rates[] = {
+		{ "paretoq:bits=1", 2e-3 }, { "paretoq:bits=1.58", 2e-3 }, { "paretoq", 2e-3 }, { "paretoq:bits=3", 1e-3 }, { "paretoq:bits=4", 1e-3 },
+		{ "llm_qat:bits=1.58", 2e-3 }, { "llm_qat:bits=2", 2e-3 }, { "llm_qat:bits=3", 1e-3 }, { "bitnet", 2e-3 }, { "finetune", 1e-3 }, { "onebit", 1e-2 },
+		{ "llm_qat:bits=2,learning_rate=0.5", 0.5 },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof rates / sizeof *rates; k++) {
+		struct method m = method_open(rates[k].options, 1, 1);
+		struct pb_recipe r;
+
+		pb_options_default(pb_recipe_options, &r);
+		OK(m.use.quantizer->qat->recipe(m.use.options, 256, &r, ERR));
+		assert_true(r.learning_rate == rates[k].rate);
+		method_close(&m);
+	}
+}
+
+static void test_refused_grid(void **state)
+{
+	struct pb_quantizer_use use;
+	struct pb_quantize_job job = { .name = "m", .rows = 2, .cols = 2, .source_dtype = PB_F32 };
+	uint64_t bytes = 0;
+	struct pb_error err = { 0 };
+
+	(void)state;
+	OK(pb_quantizer_use_parse(&use, "paretoq:bits=1,grid=seq", ERR));
+	assert_int_equal(pb_quantizer_plan(&use, &job, &bytes, &err), PB_USAGE);
+	assert_non_null(strstr(err.text, "elastic binarization alone"));
+	pb_quantizer_use_free(&use);
 }
 
 /* ---- the paper's sizes ---- */
@@ -475,7 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known), cmocka_unit_test(test_saturation), cmocka_unit_test(test_first_scales), cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_gradients), cmocka_unit_test(test_mse), cmocka_unit_test(test_mse_of_rows_without_size), cmocka_unit_test(test_stored),
-		cmocka_unit_test(test_trits), cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget), cmocka_unit_test(test_paper_sizes),
+		cmocka_unit_test(test_trits), cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget), cmocka_unit_test(test_rates), cmocka_unit_test(test_refused_grid), cmocka_unit_test(test_paper_sizes),
 		cmocka_unit_test(test_torch),
 	};
 
