@@ -4,6 +4,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "harness/cli/cli.h"
+#include "harness/run/recipe_model.h"
 #include "harness/run/runner.h"
 
 #define MAX_FILTERS 32
@@ -76,7 +77,8 @@ static enum pb_status print_plan(const struct pb_plan *plan, unsigned jobs, stru
 		size_t line = t.length;
 
 		if (c->problem) {
-			pb_text_printf(&t, "%4zu  %-32s %-16s %-10s cannot run: %s", i + 1, c->cell.label, c->cell.model_name, c->cell.backend, c->why);
+			pb_text_printf(&t, "%4zu  %-32s %-16s %-10s %s: %s", i + 1, c->cell.label, c->cell.model_name, c->cell.backend,
+				c->cell.model->is_made ? "not known yet" : "cannot run", c->why);
 			pb_progress_one_line(&t, line);
 			pb_text_char(&t, '\n');
 			continue;
@@ -113,12 +115,24 @@ static void print_summary(const struct pb_cli *cli, const struct pb_run_summary 
 		fprintf(stderr, "report:   paretobench report %s\n", folder);
 }
 
-static enum pb_status run_sweep(struct run_state *s, struct pb_cli *cli, const struct pb_sweep *sweep, int *code, struct pb_error *err)
+/* What is trained before there can be a plan. */
+static enum pb_status make_models(const struct run_state *s, struct pb_cli *cli, const struct pb_sweep *sweep, bool *interrupted, struct pb_error *err)
+{
+	struct pb_recipe_models_options options = { .filters = s->filters, .n_filters = s->n_filters, .progress = cli->progress, .colour = cli->colour, .quiet = cli->quiet };
+	enum pb_status st = pb_cli_pool(cli, &options.pool, err);
+
+	if (!st)
+		st = pb_recipe_models_make(sweep, &options, interrupted, err);
+	pb_pool_free(options.pool);
+	return st;
+}
+
+static enum pb_status run_plan(const struct run_state *s, struct pb_cli *cli, const struct pb_sweep *sweep, const char *folder, int *code, struct pb_error *err)
 {
 	struct pb_plan plan;
 	struct pb_run_summary summary;
 	unsigned processors = pb_cpu_count(), threads = cli->threads ? cli->threads : 1;
-	struct pb_run_options options = { .folder = s->folder, .command = cli->program, .threads = threads, .plugins = cli->plugins, .n_plugins = cli->n_plugins,
+	struct pb_run_options options = { .folder = folder, .command = cli->program, .threads = threads, .plugins = cli->plugins, .n_plugins = cli->n_plugins,
 		.data = &cli->data, .progress = cli->progress, .colour = cli->colour, .quiet = cli->quiet, .partial = s->n_filters > 0 };
 	enum pb_status st = pb_plan_make(&plan, sweep, s->filters, s->n_filters, &cli->data, err);
 
@@ -130,11 +144,9 @@ static enum pb_status run_sweep(struct run_state *s, struct pb_cli *cli, const s
 	/* Few cells and many processors: the rest goes into threads. */
 	if (!cli->threads && processors / options.jobs > 1)
 		options.threads = processors / options.jobs;
-	if (!options.folder && !(options.folder = pb_arena_printf(cli->arena, "out/%s", sweep->name)))
-		st = pb_out_of_memory(err, "a path");
-	if (!st && s->dry) {
+	if (s->dry) {
 		st = print_plan(&plan, options.jobs, err);
-	} else if (!st) {
+	} else {
 		st = pb_run_plan(sweep, &plan, &options, &summary, err);
 		if (!st) {
 			print_summary(cli, &summary, options.folder);
@@ -144,6 +156,22 @@ static enum pb_status run_sweep(struct run_state *s, struct pb_cli *cli, const s
 	}
 	pb_plan_free(&plan);
 	return st;
+}
+
+static enum pb_status run_sweep(const struct run_state *s, struct pb_cli *cli, struct pb_sweep *sweep, int *code, struct pb_error *err)
+{
+	const char *folder = s->folder ? s->folder : pb_arena_printf(cli->arena, "out/%s", sweep->name);
+	bool interrupted = false;
+	enum pb_status st = folder ? pb_recipe_models_place(sweep, folder, err) : pb_out_of_memory(err, "a path");
+
+	if (!st && !s->dry)
+		st = make_models(s, cli, sweep, &interrupted, err);
+	if (!st && interrupted) {
+		fprintf(stderr, "interrupted while a model was trained; what is done is saved. To go on:\n  %s\n", cli->program);
+		*code = 130;
+		return PB_OK;
+	}
+	return st ? st : run_plan(s, cli, sweep, folder, code, err);
 }
 
 static enum pb_status run_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
@@ -166,7 +194,9 @@ const struct pb_command pb_cmd_run = {
 		"processes, and keeps rows and per-item log-likelihoods in DIR/results.db, one transaction a cell.\n"
 		"Cells that are there already are not run again; failed ones are tried again. Methods that need to know of the\n"
 		"data get it from the sweep's key `calibration: {data: FILE, ...}`; what is measured is kept in DIR/calibration. Methods\n"
-		"that are trained are by `training: {data: FILE, format}` (a text, or world_train); models are kept in DIR/trained.",
+		"that are trained are by `training: {data: FILE, format}` (a text, or world_train); models are kept in DIR/trained. A model\n"
+		"of the sweep is a name, a path, {path, tokenizer, name}, or {recipe, share, name}, which is trained first, on that share of the\n"
+		"recipe's steps, into DIR/models; with `quantizers` and `seeds` it has some of its own.",
 	.keys = pb_calibration_options,
 	.keys_title = "calibration: beside data (a text, world_calib, or ready tensors)",
 	.flags = flags,

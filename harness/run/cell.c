@@ -8,6 +8,7 @@
 #include "core/base/version.h"
 #include "core/counters/counters.h"
 #include "harness/run/machine.h"
+#include "harness/run/recipe_model.h"
 #include "harness/run/weights.h"
 
 /* A task with its data, opened once. */
@@ -100,6 +101,8 @@ enum pb_status pb_workspace_model(struct pb_workspace *w, const struct pb_sweep_
 		*model = w->model;
 		return PB_OK;
 	}
+	if (spec->is_made && !pb_recipe_model_is_there(spec->path))
+		return pb_fail(err, PB_MISSING, "its model is trained first");
 	close_model(w);
 	w->model_path = pb_strdup(spec->path);
 	if (!w->model_path)
@@ -663,17 +666,27 @@ static enum pb_status score_counted(struct cell_run *run, const struct pb_backen
 	return st;
 }
 
-/* What the method has learned from, into the row; takes the reference. NULL: nothing. */
+/* What the method, and a model that the sweep has trained, have learned from, into the row; takes the reference. NULL: nothing. */
 static enum pb_status describe_data(struct cell_run *run, json_t *object, struct pb_error *why)
 {
-	char *text = object ? pb_json_canonical(object) : NULL;
+	json_t *made = NULL;
+	char *text = NULL;
+	enum pb_status st = run->cell->model->is_made ? pb_recipe_model_json(run->cell->model->path, &made, why) : PB_OK;
 
-	if (!object)
-		return PB_OK;
-	run->base.calibration = text ? pb_arena_strdup(run->result->arena, text) : NULL;
+	if (made) {
+		object = object ? object : json_object();
+		if (json_object_set_new(object, "model", made))
+			st = pb_out_of_memory(why, "calibration");
+	}
+	if (!st && object) {
+		text = pb_json_canonical(object);
+		run->base.calibration = text ? pb_arena_strdup(run->result->arena, text) : NULL;
+		if (!run->base.calibration)
+			st = pb_out_of_memory(why, "calibration");
+	}
 	json_decref(object);
 	pb_free(text);
-	return run->base.calibration ? PB_OK : pb_out_of_memory(why, "calibration");
+	return st;
 }
 
 /* What runs, opened by the backend. */

@@ -102,41 +102,55 @@ static enum pb_status drop_repeats(struct pb_plan *plan, struct pb_error *err)
 	return PB_OK;
 }
 
-enum pb_status pb_plan_make(struct pb_plan *out, const struct pb_sweep *sweep, const struct pb_filter *filters, size_t n_filters,
-	const struct pb_data_path *data, struct pb_error *err)
+/* The cells of one model that pass. */
+static enum pb_status plan_model(struct pb_plan *plan, const struct pb_sweep *sweep, const struct pb_sweep_model *model, const struct pb_filter *filters,
+	size_t n_filters, struct pb_error *err)
 {
-	struct pb_plan plan = { .arena = pb_arena_new() };
-	size_t total = sweep->n_models * sweep->n_quantizers * sweep->n_backends * sweep->n_seeds;
-	enum pb_status st = plan.arena ? check_filters(filters, n_filters, err) : pb_out_of_memory(err, "the plan");
+	size_t total = model->n_quantizers * sweep->n_backends * model->n_seeds;
+	enum pb_status st = PB_OK;
 
-	if (!st)
-		st = pb_workspace_new(&plan.workspace, NULL, data, err);
-	if (!st && !(plan.cells = pb_arena_alloc(plan.arena, total, sizeof(*plan.cells))))
-		st = pb_out_of_memory(err, "the plan");
-	/* Models outermost: a worker keeps one open. */
 	for (size_t i = 0; !st && i < total; i++) {
-		struct pb_planned_cell *c = &plan.cells[plan.n];
+		struct pb_planned_cell *c = &plan->cells[plan->n];
 		size_t rest = i;
 		bool wanted = true;
 
 		memset(c, 0, sizeof(*c));
 		c->cell.run = sweep->name;
-		c->cell.seed = sweep->seeds[rest % sweep->n_seeds];
-		rest /= sweep->n_seeds;
-		c->cell.quantizer = sweep->quantizers[rest % sweep->n_quantizers];
-		rest /= sweep->n_quantizers;
-		c->cell.backend = sweep->backends[rest % sweep->n_backends];
-		c->cell.model = &sweep->models[rest / sweep->n_backends];
+		c->cell.seed = model->seeds[rest % model->n_seeds];
+		rest /= model->n_seeds;
+		c->cell.quantizer = model->quantizers[rest % model->n_quantizers];
+		rest /= model->n_quantizers;
+		c->cell.backend = sweep->backends[rest];
+		c->cell.model = model;
 		c->cell.calibration = sweep->calibration;
 		c->cell.training = sweep->training;
 		c->cell.tasks = sweep->tasks;
 		c->cell.n_tasks = sweep->n_tasks;
-		st = plan_one(&plan, c, err);
+		st = plan_one(plan, c, err);
 		for (size_t f = 0; f < n_filters; f++)
 			wanted = wanted && passes(c, &filters[f]);
 		if (wanted)
-			plan.n++;
+			plan->n++;
 	}
+	return st;
+}
+
+enum pb_status pb_plan_make(struct pb_plan *out, const struct pb_sweep *sweep, const struct pb_filter *filters, size_t n_filters,
+	const struct pb_data_path *data, struct pb_error *err)
+{
+	struct pb_plan plan = { .arena = pb_arena_new() };
+	size_t total = 0;
+	enum pb_status st = plan.arena ? check_filters(filters, n_filters, err) : pb_out_of_memory(err, "the plan");
+
+	for (size_t i = 0; i < sweep->n_models; i++)
+		total += sweep->models[i].n_quantizers * sweep->n_backends * sweep->models[i].n_seeds;
+	if (!st)
+		st = pb_workspace_new(&plan.workspace, NULL, data, err);
+	if (!st && !(plan.cells = pb_arena_alloc(plan.arena, total, sizeof(*plan.cells))))
+		st = pb_out_of_memory(err, "the plan");
+	/* Models outermost: a worker keeps one open. */
+	for (size_t i = 0; !st && i < sweep->n_models; i++)
+		st = plan_model(&plan, sweep, &sweep->models[i], filters, n_filters, err);
 	if (!st)
 		st = drop_repeats(&plan, err);
 	if (!st && plan.n == 0)

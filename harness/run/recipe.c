@@ -1,5 +1,6 @@
 #include "harness/run/recipe.h"
 
+#include <math.h>
 #include <string.h>
 #include "core/base/file.h"
 #include "core/base/text.h"
@@ -285,6 +286,7 @@ enum pb_status pb_training_recipe_parse(struct pb_training_recipe **out, const c
 		const char *file_name = pb_path_name(name), *dot = strrchr(file_name, '.');
 
 		recipe->arena = arena;
+		recipe->share = 1;
 		recipe->file = pb_arena_strdup(arena, name);
 		recipe->text = pb_arena_strndup(arena, text, size);
 		recipe->name = pb_arena_strndup(arena, file_name, dot && dot > file_name ? (size_t)(dot - file_name) : strlen(file_name));
@@ -318,6 +320,18 @@ enum pb_status pb_training_recipe_read(struct pb_training_recipe **out, const ch
 	st = pb_training_recipe_parse(out, path, text, size, data, err);
 	pb_free(text);
 	return st;
+}
+
+void pb_training_recipe_cut(struct pb_training_recipe *r, double share)
+{
+	int64_t steps = llround(share * (double)r->train.steps);
+
+	if (share >= 1)
+		return;
+	r->share = steps ? share : 0;
+	r->train.warmup = (int64_t)(share * (double)r->train.warmup);
+	r->train.steps = steps ? steps : 1;
+	r->validate_every = r->save_every = steps > PARTS ? steps / PARTS : 1;
 }
 
 void pb_training_recipe_free(struct pb_training_recipe *r)

@@ -27,12 +27,15 @@ struct pb_training_recipe {
 	enum pb_documents documents;
 	int64_t validate_every, save_every; /* steps */
 	enum pb_dtype dtype;        /* of the written weights */
+	double share;               /* of the steps, as cut; 1: all; 0: the first weights are the model */
 };
 
 /* Files are looked for as given, beside the recipe, then in the data folders. */
 enum pb_status pb_training_recipe_read(struct pb_training_recipe **out, const char *path, const struct pb_data_path *data, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_training_recipe_parse(struct pb_training_recipe **out, const char *name, const char *text, size_t size, const struct pb_data_path *data,
 	struct pb_error *err) PB_MUST_CHECK;
+/* Fewer steps, and a warm-up shorter by as much; the learning rate falls over those that are left. share: 0..1. */
+void pb_training_recipe_cut(struct pb_training_recipe *recipe, double share);
 void pb_training_recipe_free(struct pb_training_recipe *r);
 
 #endif

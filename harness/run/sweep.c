@@ -13,8 +13,16 @@
 #define SWEEP_LIMIT (4u << 20)
 #define MAX_EXPANSION 10000 /* quantizer settings of one sweep */
 
+/* Settings, and seeds, of the sweep or of one model. */
+struct settings {
+	const char **quantizers;        /* [MAX_EXPANSION] while they are read */
+	size_t n_quantizers, n_seeds;
+	int64_t *seeds;
+};
+
 struct sweep_reader {
 	struct pb_sweep *sweep;
+	struct settings common;
 	const char *folder;             /* of the sweep file */
 	const struct pb_data_path *data;
 	struct pb_error *err;
@@ -66,36 +74,8 @@ static enum pb_status find(struct sweep_reader *r, const struct pb_yaml *node, b
 	return st ? pb_yaml_fail(node, r->err, "%s", why.text) : PB_OK;
 }
 
-static enum pb_status read_model(struct sweep_reader *r, const struct pb_yaml *node, struct pb_sweep_model *m)
-{
-	static const char *const keys[] = { "path", "tokenizer", "name", NULL };
-	const struct pb_yaml *path, *tokenizer, *name;
-	enum pb_status st;
-
-	if (node->kind == PB_YAML_SCALAR)
-		return find(r, node, true, &m->path);
-	if (node->kind != PB_YAML_MAP)
-		return pb_yaml_fail(node, r->err, "a model is a path, a name of the zoo, or {path, tokenizer, name}");
-	if ((st = pb_yaml_check_keys(node, keys, r->err)))
-		return st;
-	path = pb_yaml_get(node, "path");
-	tokenizer = pb_yaml_get(node, "tokenizer");
-	name = pb_yaml_get(node, "name");
-	if (!path)
-		return pb_yaml_fail(node, r->err, "this model has no path");
-	st = find(r, path, true, &m->path);
-	if (!st && tokenizer)
-		st = find(r, tokenizer, false, &m->tokenizer);
-	if (!st && name) {
-		st = pb_yaml_string(name, &m->name, r->err);
-		if (!st && !(m->name = pb_arena_strdup(r->sweep->arena, m->name)))
-			st = pb_out_of_memory(r->err, "the sweep");
-	}
-	return st;
-}
-
 /* One more setting, checked; `at` is the place for messages. */
-static enum pb_status add_quantizer(struct sweep_reader *r, const struct pb_yaml *at, const char *text)
+static enum pb_status add_quantizer(struct sweep_reader *r, struct settings *to, const struct pb_yaml *at, const char *text)
 {
 	struct pb_quantizer_use use;
 	struct pb_error why = {0};
@@ -112,17 +92,17 @@ static enum pb_status add_quantizer(struct sweep_reader *r, const struct pb_yaml
 	pb_quantizer_use_free(&use);
 	if (why.status)
 		return pb_yaml_fail(at, r->err, "%s", why.text);
-	if (s->n_quantizers == MAX_EXPANSION)
+	if (to->n_quantizers == MAX_EXPANSION)
 		return pb_yaml_fail(at, r->err, "more than %d quantizer settings", MAX_EXPANSION);
-	s->quantizers[s->n_quantizers] = pb_arena_strdup(s->arena, text);
-	if (!s->quantizers[s->n_quantizers])
+	to->quantizers[to->n_quantizers] = pb_arena_strdup(s->arena, text);
+	if (!to->quantizers[to->n_quantizers])
 		return pb_out_of_memory(r->err, "the sweep");
-	s->n_quantizers++;
+	to->n_quantizers++;
 	return PB_OK;
 }
 
 /* Lists multiply out: the last option varies fastest. */
-static enum pb_status expand(struct sweep_reader *r, const char *name, const struct pb_yaml *options)
+static enum pb_status expand(struct sweep_reader *r, struct settings *to, const char *name, const struct pb_yaml *options)
 {
 	uint64_t total = 1;
 
@@ -166,7 +146,7 @@ static enum pb_status expand(struct sweep_reader *r, const char *name, const str
 		if (!st)
 			st = pb_text_check(&text, r->err);
 		if (!st)
-			st = add_quantizer(r, at, pb_text_c(&text));
+			st = add_quantizer(r, to, at, pb_text_c(&text));
 		pb_text_free(&text);
 		if (st)
 			return st;
@@ -174,24 +154,142 @@ static enum pb_status expand(struct sweep_reader *r, const char *name, const str
 	return PB_OK;
 }
 
-static enum pb_status read_quantizer(struct sweep_reader *r, const struct pb_yaml *node)
+static enum pb_status read_quantizer(struct sweep_reader *r, struct settings *to, const struct pb_yaml *node)
 {
 	const struct pb_yaml *options;
 	struct pb_error why = {0};
 
 	if (node->kind == PB_YAML_SCALAR)
-		return add_quantizer(r, node, node->text);
+		return add_quantizer(r, to, node, node->text);
 	if (node->kind != PB_YAML_MAP || node->n != 1)
 		return pb_yaml_fail(node, r->err, "a quantizer is NAME, NAME:opt=value, or one NAME: {option: value or list}");
 	if (!pb_quantizer_find(node->keys[0], &why))
 		return pb_yaml_fail(node->key_nodes[0], r->err, "%s", why.text);
 	options = node->values[0];
 	if (options->kind == PB_YAML_SCALAR && options->text[0] == '\0')
-		return add_quantizer(r, node, node->keys[0]);
+		return add_quantizer(r, to, node, node->keys[0]);
 	if (options->kind != PB_YAML_MAP)
 		return pb_yaml_fail(options, r->err, "options of %s are {name: value}", node->keys[0]);
-	return expand(r, node->keys[0], options);
+	return expand(r, to, node->keys[0], options);
 }
+
+/* A list, or one value as a list of one. */
+static size_t list_length(const struct pb_yaml *node)
+{
+	return !node ? 0 : node->kind == PB_YAML_LIST ? node->n : 1;
+}
+
+static const struct pb_yaml *list_at(const struct pb_yaml *node, size_t i)
+{
+	return node->kind == PB_YAML_LIST ? node->values[i] : node;
+}
+
+static enum pb_status read_quantizers(struct sweep_reader *r, struct settings *to, const struct pb_yaml *node)
+{
+	const char **all = pb_alloc(MAX_EXPANSION, sizeof(*all));
+	enum pb_status st = all ? PB_OK : pb_out_of_memory(r->err, "the sweep");
+
+	*to = (struct settings){ .quantizers = all, .seeds = to->seeds, .n_seeds = to->n_seeds };
+	for (size_t i = 0; !st && i < list_length(node); i++)
+		st = read_quantizer(r, to, list_at(node, i));
+	to->quantizers = pb_arena_alloc(r->sweep->arena, to->n_quantizers + 1, sizeof(*to->quantizers));
+	if (!st && !to->quantizers)
+		st = pb_out_of_memory(r->err, "the sweep");
+	if (!st)
+		memcpy(to->quantizers, all, to->n_quantizers * sizeof(*all));
+	pb_free(all);
+	return st;
+}
+
+static enum pb_status read_seeds(struct sweep_reader *r, struct settings *to, const struct pb_yaml *node)
+{
+	enum pb_status st = PB_OK;
+
+	if (node && list_length(node) == 0)
+		return pb_yaml_fail(node, r->err, "an empty list of seeds");
+	to->n_seeds = node ? list_length(node) : 1;
+	to->seeds = pb_arena_alloc(r->sweep->arena, to->n_seeds, sizeof(*to->seeds));
+	if (!to->seeds)
+		return pb_out_of_memory(r->err, "the sweep");
+	for (size_t i = 0; node && !st && i < to->n_seeds; i++)
+		st = pb_yaml_int(list_at(node, i), 0, INT64_MAX, &to->seeds[i], r->err);
+	return st;
+}
+
+/* ---- models ---- */
+
+static enum pb_status keep_name(struct sweep_reader *r, const struct pb_yaml *node, const char **out)
+{
+	enum pb_status st = pb_yaml_string(node, out, r->err);
+
+	if (!st && !(*out = pb_arena_strdup(r->sweep->arena, *out)))
+		st = pb_out_of_memory(r->err, "the sweep");
+	return st;
+}
+
+/* A model that is trained first, on a share of its recipe's steps. */
+static enum pb_status read_recipe(struct sweep_reader *r, const struct pb_yaml *node, const struct pb_yaml *share_node, struct pb_sweep_model *m)
+{
+	struct pb_sweep *s = r->sweep;
+	const char *path = NULL;
+	double share = 1;
+	enum pb_status st = share_node ? pb_yaml_double(share_node, 0, 1, &share, r->err) : PB_OK;
+
+	if (!st)
+		st = find(r, node, false, &path);
+	if (!st)
+		st = pb_training_recipe_read(&m->recipe, path, r->data, r->err);
+	if (st)
+		return st;
+	pb_training_recipe_cut(m->recipe, share);
+	m->is_made = true;
+	m->name = share < 1 ? pb_arena_printf(s->arena, "%s@%g", m->recipe->name, share) : pb_arena_strdup(s->arena, m->recipe->name);
+	return m->name ? PB_OK : pb_out_of_memory(r->err, "the sweep");
+}
+
+static enum pb_status read_model_map(struct sweep_reader *r, const struct pb_yaml *node, struct pb_sweep_model *m, struct settings *own)
+{
+	static const char *const keys[] = { "path", "recipe", "share", "tokenizer", "name", "quantizers", "seeds", NULL };
+	const struct pb_yaml *path = pb_yaml_get(node, "path"), *recipe = pb_yaml_get(node, "recipe"), *share = pb_yaml_get(node, "share");
+	const struct pb_yaml *tokenizer = pb_yaml_get(node, "tokenizer"), *name = pb_yaml_get(node, "name");
+	const struct pb_yaml *quantizers = pb_yaml_get(node, "quantizers"), *seeds = pb_yaml_get(node, "seeds");
+	enum pb_status st = pb_yaml_check_keys(node, keys, r->err);
+
+	if (!st && !path == !recipe)
+		return pb_yaml_fail(node, r->err, path ? "a model has either a path or a recipe" : "this model has no path");
+	if (!st && share && !recipe)
+		return pb_yaml_fail(share, r->err, "share: of the steps of a recipe, which this model does not have");
+	if (!st && recipe && tokenizer)
+		return pb_yaml_fail(tokenizer, r->err, "tokenizer: a recipe brings its own");
+	if (!st && quantizers && list_length(quantizers) == 0)
+		return pb_yaml_fail(quantizers, r->err, "an empty list of quantizers");
+	if (!st && quantizers)
+		st = read_quantizers(r, own, quantizers);
+	if (!st && seeds)
+		st = read_seeds(r, own, seeds);
+	if (!st)
+		st = path ? find(r, path, true, &m->path) : read_recipe(r, recipe, share, m);
+	if (!st && tokenizer)
+		st = find(r, tokenizer, false, &m->tokenizer);
+	return !st && name ? keep_name(r, name, &m->name) : st;
+}
+
+static enum pb_status read_model(struct sweep_reader *r, const struct pb_yaml *node, struct pb_sweep_model *m)
+{
+	struct settings own = r->common;
+	enum pb_status st;
+
+	if (node->kind != PB_YAML_SCALAR && node->kind != PB_YAML_MAP)
+		return pb_yaml_fail(node, r->err, "a model is a path, a name of the zoo, {path, tokenizer, name, quantizers, seeds}, or {recipe, share, ...}");
+	st = node->kind == PB_YAML_SCALAR ? find(r, node, true, &m->path) : read_model_map(r, node, m, &own);
+	m->quantizers = own.quantizers;
+	m->n_quantizers = own.n_quantizers;
+	m->seeds = own.seeds;
+	m->n_seeds = own.n_seeds;
+	return st;
+}
+
+/* ---- tasks and data ---- */
 
 static enum pb_status read_limit(const struct pb_yaml *node, uint64_t *limit, struct pb_error *err)
 {
@@ -298,17 +396,6 @@ static enum pb_status read_training(struct sweep_reader *r, const struct pb_yaml
 	return t ? read_text(r, node, "training", "{data: FILE, format}", keys, pb_training_options, t, &t->data) : pb_out_of_memory(r->err, "the sweep");
 }
 
-/* A list, or one value as a list of one. */
-static size_t list_length(const struct pb_yaml *node)
-{
-	return !node ? 0 : node->kind == PB_YAML_LIST ? node->n : 1;
-}
-
-static const struct pb_yaml *list_at(const struct pb_yaml *node, size_t i)
-{
-	return node->kind == PB_YAML_LIST ? node->values[i] : node;
-}
-
 static enum pb_status read_backends(struct sweep_reader *r, const struct pb_yaml *node)
 {
 	struct pb_sweep *s = r->sweep;
@@ -340,22 +427,6 @@ static enum pb_status read_backends(struct sweep_reader *r, const struct pb_yaml
 	return PB_OK;
 }
 
-static enum pb_status read_seeds(struct sweep_reader *r, const struct pb_yaml *node)
-{
-	struct pb_sweep *s = r->sweep;
-	enum pb_status st = PB_OK;
-
-	if (node && list_length(node) == 0)
-		return pb_yaml_fail(node, r->err, "an empty list of seeds");
-	s->n_seeds = node ? list_length(node) : 1;
-	s->seeds = pb_arena_alloc(s->arena, s->n_seeds, sizeof(*s->seeds));
-	if (!s->seeds)
-		return pb_out_of_memory(r->err, "the sweep");
-	for (size_t i = 0; node && !st && i < s->n_seeds; i++)
-		st = pb_yaml_int(list_at(node, i), 0, INT64_MAX, &s->seeds[i], r->err);
-	return st;
-}
-
 /* The lists that a sweep cannot be without. */
 static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *root, uint64_t limit)
 {
@@ -367,11 +438,9 @@ static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *r
 		return pb_yaml_fail(root, r->err, "a sweep needs models, quantizers and tasks, each with at least one entry");
 	s->models = pb_arena_alloc(s->arena, list_length(models), sizeof(*s->models));
 	s->tasks = pb_arena_alloc(s->arena, list_length(tasks), sizeof(*s->tasks));
-	s->quantizers = pb_arena_alloc(s->arena, MAX_EXPANSION, sizeof(*s->quantizers));
-	if (!s->models || !s->tasks || !s->quantizers)
+	if (!s->models || !s->tasks)
 		return pb_out_of_memory(r->err, "the sweep");
-	for (size_t i = 0; !st && i < list_length(quantizers); i++)
-		st = read_quantizer(r, list_at(quantizers, i));
+	st = read_quantizers(r, &r->common, quantizers);
 	for (size_t i = 0; !st && i < list_length(tasks); i++)
 		st = read_task(r, list_at(tasks, i), limit, &s->tasks[s->n_tasks++]);
 	for (size_t i = 0; !st && i < s->n_tasks; i++)
@@ -420,7 +489,7 @@ static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *ro
 	if (!st)
 		st = read_backends(r, pb_yaml_get(root, "backends"));
 	if (!st)
-		st = read_seeds(r, pb_yaml_get(root, "seeds"));
+		st = read_seeds(r, &r->common, pb_yaml_get(root, "seeds"));
 	return st ? st : read_lists(r, root, limit);
 }
 
@@ -433,13 +502,14 @@ enum pb_status pb_sweep_parse(struct pb_sweep **out, const char *name, const cha
 	struct sweep_reader reader = { .sweep = s, .folder = folder, .data = data, .err = err };
 	enum pb_status st = PB_OK;
 
+	if (s)
+		s->arena = arena;
 	if (!s || !folder) {
 		st = pb_out_of_memory(err, "the sweep");
 	} else {
 		const char *file_name = pb_path_name(name);
 		const char *dot = strrchr(file_name, '.');
 
-		s->arena = arena;
 		s->text = pb_arena_strndup(arena, text, size);
 		s->name = pb_arena_strndup(arena, file_name, dot && dot > file_name ? (size_t)(dot - file_name) : strlen(file_name));
 		if (!s->text || !s->name)
@@ -451,10 +521,12 @@ enum pb_status pb_sweep_parse(struct pb_sweep **out, const char *name, const cha
 		st = read_root(&reader, pb_yaml_root(file));
 	pb_yaml_free(file);
 	pb_free(folder);
-	if (st)
-		pb_arena_free(arena);
-	else
+	if (!st)
 		*out = s;
+	else if (s)
+		pb_sweep_free(s);
+	else
+		pb_arena_free(arena);
 	return st;
 }
 
@@ -476,6 +548,8 @@ enum pb_status pb_sweep_read(struct pb_sweep **out, const char *path, const stru
 
 void pb_sweep_free(struct pb_sweep *sweep)
 {
+	for (size_t i = 0; sweep && i < sweep->n_models; i++)
+		pb_training_recipe_free(sweep->models[i].recipe);
 	if (sweep)
 		pb_arena_free(sweep->arena);
 }

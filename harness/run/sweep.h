@@ -2,17 +2,24 @@
 #ifndef PB_HARNESS_RUN_SWEEP_H
 #define PB_HARNESS_RUN_SWEEP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "core/base/memory.h"
 #include "core/base/status.h"
+#include "harness/run/recipe.h"
 #include "harness/run/samples.h"
 #include "tasks/task.h"
 
 struct pb_sweep_model {
-	const char *path;           /* resolved */
+	const char *path;           /* resolved; of a recipe's model NULL until it has a place (recipe_model.h) */
 	const char *tokenizer;      /* resolved; NULL: beside the model */
 	const char *name;           /* NULL: from the path */
+	struct pb_training_recipe *recipe;  /* it is trained first, by this; NULL: it is there */
+	bool is_made;               /* by a recipe: train.json in its folder tells of it */
+	size_t n_quantizers, n_seeds;
+	const char *const *quantizers;      /* "rtn:bits=4,group_size=64": lists multiplied out; the sweep's or its own */
+	const int64_t *seeds;
 };
 
 struct pb_sweep_task {
@@ -29,12 +36,10 @@ struct pb_limits {
 struct pb_sweep {
 	struct pb_arena *arena;
 	const char *name;
-	size_t n_models, n_quantizers, n_backends, n_tasks, n_seeds;
+	size_t n_models, n_backends, n_tasks;
 	struct pb_sweep_model *models;
-	const char **quantizers;    /* "rtn:bits=4,group_size=64": lists multiplied out */
 	const char **backends;      /* "blas", "blas:cache=0" */
 	struct pb_sweep_task *tasks;
-	int64_t *seeds;
 	struct pb_calibration_spec *calibration;    /* or NULL */
 	struct pb_training_spec *training;          /* or NULL */
 	struct pb_limits limits;

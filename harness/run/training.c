@@ -251,7 +251,7 @@ static enum pb_status finish(struct training *t)
 
 static enum pb_status run_steps(struct training *t)
 {
-	uint64_t steps = (uint64_t)t->recipe->train.steps;
+	uint64_t steps = t->recipe->share > 0 ? (uint64_t)t->recipe->train.steps : 0;
 	enum pb_status st = PB_OK;
 
 	while (!st && !pb_interrupted() && pb_trainer_steps(t->trainer) < steps)

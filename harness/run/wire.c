@@ -22,10 +22,10 @@ json_t *pb_wire_cell(const struct pb_cell *c)
 
 	for (size_t i = 0; i < c->n_tasks; i++)
 		json_array_append_new(tasks, json_pack("{s:s, s:I, s:s*}", "name", c->tasks[i].name, "limit", (json_int_t)c->tasks[i].limit, "protocol", c->tasks[i].protocol));
-	cell = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s*, s:s*, s:s*, s:s*, s:o*, s:o*, s:o}", "run", c->run, "key", c->key, "label", c->label, "model", c->model->path,
+	cell = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s*, s:s*, s:s*, s:s*, s:o*, s:o*, s:b, s:o}", "run", c->run, "key", c->key, "label", c->label, "model", c->model->path,
 		"quantizer", c->quantizer, "backend", c->backend, "seed", (json_int_t)c->seed, "tokenizer", c->model->tokenizer, "name", c->model_name,
 		"cache", c->cache, "trained", c->trained, "calibration", wire_text(pb_calibration_options, c->calibration, c->calibration ? c->calibration->data : NULL),
-		"training", wire_text(pb_training_options, c->training, c->training ? c->training->data : NULL), "tasks", tasks);
+		"training", wire_text(pb_training_options, c->training, c->training ? c->training->data : NULL), "is_made", c->model->is_made, "tasks", tasks);
 	return cell;
 }
 
@@ -91,6 +91,7 @@ enum pb_status pb_wire_read_cell(const json_t *object, struct pb_arena *arena, s
 	model->path = member(object, "model", arena);
 	model->tokenizer = member(object, "tokenizer", arena);
 	model->name = member(object, "name", arena);
+	model->is_made = json_is_true(json_object_get(object, "is_made"));
 	cell->model = model;
 	cell->model_name = model->name;
 	cell->run = member(object, "run", arena);

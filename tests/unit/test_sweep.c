@@ -59,16 +59,16 @@ static void test_lists_multiply_out(void **state)
 	if (st)
 		print_message("%s\n", err.text);
 	assert_int_equal(st, PB_OK);
-	assert_int_equal(s->n_quantizers, 6);
-	assert_string_equal(s->quantizers[1], "rtn:bits=2,group_size=-1");
-	assert_string_equal(s->quantizers[2], "rtn:bits=2,group_size=64");
-	assert_string_equal(s->quantizers[4], "rtn:bits=3,group_size=64");
+	assert_int_equal(s->models[0].n_quantizers, 6);
+	assert_string_equal(s->models[0].quantizers[1], "rtn:bits=2,group_size=-1");
+	assert_string_equal(s->models[0].quantizers[2], "rtn:bits=2,group_size=64");
+	assert_string_equal(s->models[0].quantizers[4], "rtn:bits=3,group_size=64");
 	assert_string_equal(s->name, "s");
 	assert_int_equal(s->tasks[0].limit, 100);
 	assert_int_equal(s->tasks[1].limit, 5);
 	assert_true(s->limits.seconds == 5400);
 	assert_int_equal(s->limits.memory_bytes, 1u << 30);
-	assert_int_equal(s->seeds[1], 7);
+	assert_int_equal(s->models[0].seeds[1], 7);
 	assert_string_equal(s->models[0].path, model);
 	pb_sweep_free(s);
 }
