@@ -117,7 +117,7 @@ deps build/deps.mk:
 
 install: all
 	install -D $(program) "$(DESTDIR)$(PREFIX)/bin/paretobench"
-	find tasks configs -type f \( -name '*.yaml' -o -name '*.txt' -o -path 'configs/zoo/*' ! -name '*.sh' ! -name '*.md' \) -exec install -D -m 644 {} "$(DESTDIR)$(PREFIX)/share/paretobench/{}" \;
+	find tasks configs -type f \( -name '*.yaml' -o -name '*.txt' -o -name '*.csv' -o -path 'configs/zoo/*' ! -name '*.sh' ! -name '*.md' \) -exec install -D -m 644 {} "$(DESTDIR)$(PREFIX)/share/paretobench/{}" \;
 
 clean:
 	rm -rf build

@@ -9,6 +9,7 @@
 #include "core/base/text.h"
 #include "harness/run/cell.h"
 #include "harness/run/progress.h"
+#include "reports/claims/claims.h"
 
 struct pb_flag {
 	const char *name;           /* "--name"; NULL ends the table */
@@ -50,7 +51,7 @@ struct pb_command {
 	enum pb_status (*run)(void *state, struct pb_cli *cli, int *code, struct pb_error *err);
 };
 
-extern const struct pb_command pb_cmd_run, pb_cmd_rows, pb_cmd_report, pb_cmd_eval, pb_cmd_quantize, pb_cmd_inspect, pb_cmd_tokenize, pb_cmd_logits,
+extern const struct pb_command pb_cmd_run, pb_cmd_rows, pb_cmd_report, pb_cmd_verify, pb_cmd_eval, pb_cmd_quantize, pb_cmd_inspect, pb_cmd_tokenize, pb_cmd_logits,
 	pb_cmd_counters, pb_cmd_world, pb_cmd_train, pb_cmd_list, pb_cmd_help, pb_cmd_version, pb_cmd_doctor, pb_cmd_worker;
 extern const struct pb_command *const pb_commands[];
 extern const size_t pb_n_commands;
@@ -106,6 +107,9 @@ enum pb_status pb_cli_quantize(struct pb_cli *cli, struct pb_opened *opened, con
 /* What a command shows of a cell or a training: for a terminal, unless --progress says it. */
 void pb_cli_stages_begin(const struct pb_cli *cli, struct pb_progress *p);
 int pb_cli_stage(void *progress, const char *stage, double done);
+
+/* The claims that come with the program, and those of files among the arguments (names that end in .yaml). */
+enum pb_status pb_cli_claims(const char *const *args, size_t n, struct pb_claims *claims, struct pb_error *err) PB_MUST_CHECK;
 
 /* A pool of --threads threads (default: all processors). */
 enum pb_status pb_cli_pool(const struct pb_cli *cli, struct pb_pool **pool, struct pb_error *err) PB_MUST_CHECK;

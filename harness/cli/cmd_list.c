@@ -4,7 +4,7 @@
 #include "harness/cli/cli.h"
 #include "harness/run/zoo.h"
 
-static const char *const lists[] = { "quantizers", "backends", "tasks", "models", "protocols" };
+static const char *const lists[] = { "quantizers", "backends", "tasks", "models", "protocols", "claims" };
 #define N_LISTS (sizeof(lists) / sizeof(lists[0]))
 
 static enum pb_status list_quantizers(struct pb_text *t, struct pb_error *err)
@@ -65,6 +65,17 @@ static void list_protocols(struct pb_text *t)
 		pb_text_printf(t, "%-16s %s\n", pb_protocols[i].id, pb_protocols[i].help);
 }
 
+static enum pb_status list_claims(struct pb_text *t, struct pb_error *err)
+{
+	struct pb_claims claims = {0};
+	enum pb_status st = pb_cli_claims(NULL, 0, &claims, err);
+
+	for (size_t i = 0; !st && i < claims.n; i++)
+		pb_text_printf(t, "%-8s %-10s %s\n", claims.claims[i].id, pb_verdict_name(claims.claims[i].expected), claims.claims[i].statement);
+	pb_claims_free(&claims);
+	return st;
+}
+
 static enum pb_status add_list(struct pb_cli *cli, const char *what, struct pb_text *t, struct pb_error *err)
 {
 	if (strcmp(what, "quantizers") == 0)
@@ -75,6 +86,8 @@ static enum pb_status add_list(struct pb_cli *cli, const char *what, struct pb_t
 		return list_tasks(cli, t, err);
 	if (strcmp(what, "models") == 0)
 		return list_models(cli, t, err);
+	if (strcmp(what, "claims") == 0)
+		return list_claims(t, err);
 	list_protocols(t);
 	return PB_OK;
 }
@@ -98,7 +111,7 @@ static enum pb_status list_run(void *state, struct pb_cli *cli, int *code, struc
 	if (!known) {
 		const char *near = pb_nearest(cli->args[0], lists, N_LISTS);
 
-		st = pb_fail(err, PB_USAGE, "list %s: choose one of quantizers, backends, tasks, models, protocols%s%s%s", cli->args[0], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+		st = pb_fail(err, PB_USAGE, "list %s: choose one of quantizers, backends, tasks, models, protocols, claims%s%s%s", cli->args[0], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 	}
 	if (!st)
 		st = pb_print(&t, err);
@@ -108,8 +121,8 @@ static enum pb_status list_run(void *state, struct pb_cli *cli, int *code, struc
 
 const struct pb_command pb_cmd_list = {
 	.name = "list",
-	.arguments = "[quantizers|backends|tasks|models|protocols]",
-	.summary = "quantizers, backends, tasks, models and protocols",
+	.arguments = "[quantizers|backends|tasks|models|protocols|claims]",
+	.summary = "quantizers, backends, tasks, models, protocols and claims",
 	.help = "Lists what there is, plugins of --plugin included. Each plugin is checked on the way.",
 	.least = 0,
 	.most = 1,

@@ -17,6 +17,7 @@ may backends/train $core backends
 may tasks $core
 may tasks/world $core
 may reports/stats core/base
+may reports/claims core/base core/store reports/stats
 may reports $core reports/stats reports/claims
 may quantizers $core backends backends/train
 may harness/run $core backends backends/train tasks tasks/world reports reports/stats reports/claims quantizers

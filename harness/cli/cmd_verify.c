@@ -1,0 +1,147 @@
+/* paretobench verify: claims of papers, tested on the numbers that they print. */
+#include <string.h>
+#include "core/base/file.h"
+#include "harness/cli/cli.h"
+#include "reports/claims/print.h"
+
+struct verify_state {
+	const char *format;
+};
+
+static const struct pb_flag flags[] = {
+	{ "format", 'f', "FORMAT", "table, json or md (default: table)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static enum pb_status verify_set(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err)
+{
+	struct verify_state *s = state;
+
+	(void)cli;
+	(void)name;
+	s->format = value;
+	if (strcmp(value, "table") != 0 && strcmp(value, "json") != 0 && strcmp(value, "md") != 0)
+		return pb_fail(err, PB_USAGE, "--format %s: choose one of table, json, md", value);
+	return PB_OK;
+}
+
+/* The claims that come with the program, and those of files among the arguments. */
+enum pb_status pb_cli_claims(const char *const *args, size_t n, struct pb_claims *claims, struct pb_error *err)
+{
+	const char *home = pb_home();
+	char *folder = home ? pb_path_join(home, "configs/claims") : NULL;
+	enum pb_status st = pb_claims_init(claims, err);
+
+	if (!st && !folder)
+		st = pb_fail(err, PB_MISSING, "the program's own files are not found\nset PB_HOME to the folder that has configs/claims");
+	if (!st)
+		st = pb_claims_read(claims, folder, err);
+	for (size_t i = 0; !st && i < n; i++)
+		if (pb_path_has_suffix(args[i], ".yaml"))
+			st = pb_claims_add(claims, args[i], err);
+	pb_free(folder);
+	return st;
+}
+
+static enum pb_status not_found(const struct pb_claims *claims, struct pb_arena *arena, const char *name, struct pb_error *err)
+{
+	const char **ids = pb_arena_alloc(arena, claims->n + 1, sizeof(*ids)), *near;
+
+	if (!ids)
+		return pb_out_of_memory(err, "the claims");
+	for (size_t i = 0; i < claims->n; i++)
+		ids[i] = claims->claims[i].id;
+	near = pb_nearest(name, ids, claims->n);
+	return near ? pb_fail(err, PB_USAGE, "verify: no claim is called '%s'; did you mean %s?", name, near)
+		: pb_fail(err, PB_USAGE, "verify: no claim is called '%s'\nsee 'paretobench list claims'; A-PQ* is all that begin so; a file of claims ends in .yaml", name);
+}
+
+/* Those that an argument names: by an id, a pattern, or the file they are of. All when there are no arguments. */
+static enum pb_status choose(struct pb_cli *cli, const struct pb_claims *claims, struct pb_claim ***out, size_t *n, struct pb_error *err)
+{
+	struct pb_claim **chosen = pb_arena_alloc(cli->arena, claims->n + 1, sizeof(struct pb_claim *));
+	bool *taken = pb_arena_alloc(cli->arena, claims->n + 1, sizeof(bool));
+
+	if (!chosen || !taken)
+		return pb_out_of_memory(err, "the claims");
+	*n = 0;
+	for (size_t a = 0; a < (cli->n_args ? cli->n_args : 1); a++) {
+		bool found = false, is_file = cli->n_args && pb_path_has_suffix(cli->args[a], ".yaml");
+
+		for (size_t i = 0; i < claims->n; i++) {
+			struct pb_claim *c = &claims->claims[i];
+
+			if (cli->n_args && (is_file ? strcmp(c->file, cli->args[a]) != 0 : !pb_matches(cli->args[a], c->id)))
+				continue;
+			found = true;
+			if (!taken[i])
+				chosen[(*n)++] = c;
+			taken[i] = true;
+		}
+		if (!found)
+			return cli->n_args ? not_found(claims, cli->arena, cli->args[a], err) : pb_fail(err, PB_FORMAT, "verify: there are no claims");
+	}
+	*out = chosen;
+	return PB_OK;
+}
+
+static enum pb_status print(const struct verify_state *s, const struct pb_verdicts *v, bool details, struct pb_error *err)
+{
+	struct pb_text t = {0}, summary = {0};
+	const char *format = s->format ? s->format : "table";
+	enum pb_status st;
+
+	if (strcmp(format, "json") == 0)
+		st = pb_verdicts_json(v, &t, err);
+	else if (strcmp(format, "md") == 0)
+		st = pb_verdicts_markdown(v, details, &t, err);
+	else
+		st = pb_verdicts_table(v, details, &t, err);
+	if (!st && strcmp(format, "table") == 0) {
+		pb_verdicts_summary(v, &summary);
+		pb_text_printf(&t, "\n%s\n", pb_text_c(&summary));
+	}
+	if (!st)
+		st = pb_print(&t, err);
+	pb_text_free(&summary);
+	pb_text_free(&t);
+	return st;
+}
+
+static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct verify_state *s = state;
+	struct pb_claims claims = {0};
+	struct pb_claim **chosen = NULL;
+	size_t n = 0;
+	enum pb_status st = pb_cli_claims(cli->args, cli->n_args, &claims, err);
+
+	if (!st)
+		st = choose(cli, &claims, &chosen, &n, err);
+	for (size_t i = 0; !st && i < n; i++)
+		st = pb_claim_judge(&claims, chosen[i], err);
+	if (!st)
+		st = print(s, &(struct pb_verdicts){ chosen, n }, cli->n_args || cli->verbosity, err);
+	/* Of all claims, some are known to fail; a claim that was asked for is refuted when it does. */
+	for (size_t i = 0; !st && i < n; i++)
+		if (chosen[i]->verdict != chosen[i]->expected || (cli->n_args && chosen[i]->verdict == PB_FAILS))
+			*code = 3;
+	pb_claims_free(&claims);
+	return st;
+}
+
+const struct pb_command pb_cmd_verify = {
+	.name = "verify",
+	.arguments = "[CLAIMS...]",
+	.summary = "test claims of papers on published numbers",
+	.help = "Tests claims of papers on the numbers that they print: HOLDS, FAILS, DEPENDS (on what), UNTESTABLE (what is\n"
+		"missing). CLAIMS are ids, patterns (A-PQ*) or files of claims (FILE.yaml); none: all that come with the program.\n"
+		"For claims that are named, or with -v: every test with its numbers, and every number with its source.\n"
+		"Exit code 3: a verdict is not the one that the claim's file expects, or a claim that was named fails.",
+	.flags = flags,
+	.least = 0,
+	.most = 1000,
+	.set = verify_set,
+	.state_size = sizeof(struct verify_state),
+	.run = verify_run,
+};

@@ -1,0 +1,25 @@
+/* Verdicts as text. */
+#ifndef PB_REPORTS_CLAIMS_PRINT_H
+#define PB_REPORTS_CLAIMS_PRINT_H
+
+#include "reports/claims/claims.h"
+
+/* Judged claims, in the order given. */
+struct pb_verdicts {
+	struct pb_claim *const *claims;
+	size_t n;
+};
+
+/* details: tests with their numbers, the published numbers behind them with sources, notes. */
+enum pb_status pb_verdicts_table(const struct pb_verdicts *v, bool details, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_verdicts_markdown(const struct pb_verdicts *v, bool details, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+/* One array of objects, with all details. */
+enum pb_status pb_verdicts_json(const struct pb_verdicts *v, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+/* "97 claims: 50 hold, 20 fail, 15 depend, 12 untestable; 2 verdicts differ from the expected: A, B" */
+void pb_verdicts_summary(const struct pb_verdicts *v, struct pb_text *out);
+
+/* "7.08 ± 0.005 ppl", as printed; "none" when the source prints none. */
+void pb_number_text(const struct pb_number *r, struct pb_text *out);
+const char *pb_outcome_name(enum pb_outcome outcome);   /* "true", "open", "false", "untestable" */
+
+#endif
