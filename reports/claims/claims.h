@@ -42,7 +42,7 @@ struct pb_claim {
 struct pb_claims {
 	struct pb_arena *arena;
 	struct pb_numbers numbers;
-	struct pb_shapes shapes;
+	struct pb_model_shapes shapes;
 	struct pb_claim *claims;
 	size_t n, capacity;
 	struct pb_yaml_file **files;

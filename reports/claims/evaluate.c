@@ -122,7 +122,7 @@ static enum pb_status column_of(struct pb_evaluation *ev, const struct pb_expres
 	out->rows = rows.rows;
 	for (size_t i = 0; i < rows.n; i++) {
 		const struct pb_number *r = rows.rows[i];
-		const struct pb_shape *shape = NULL;
+		const struct pb_model_shape *shape = NULL;
 
 		if (!r)
 			return pb_fail(ev->err, PB_USAGE, "only rows have columns");
@@ -300,11 +300,14 @@ static enum pb_status call(struct pb_evaluation *ev, const struct pb_expression 
 	const struct pb_function *f = &pb_functions[e->index];
 	struct pb_value args[8];
 	bool whole = ev->whole;
+	size_t n_key = ev->n_key;
 	enum pb_status st = PB_OK;
 
 	for (size_t i = 0; !st && i < e->n; i++) {
 		ev->whole = whole || f->whole;
+		ev->n_key = f->free ? 0 : n_key;
 		st = evaluate(ev, e->parts[i], &args[i]);
+		ev->n_key = n_key;
 		ev->whole = whole;
 		if (!st)
 			st = check_values(ev, &args[i]);

@@ -36,7 +36,20 @@ void pb_value_text(const struct pb_value *v, struct pb_text *t)
 	}
 	if (v->n > MOST_SHOWN)
 		pb_text_printf(t, ", ... (%zu values)", v->n);
-	else if (v->n == 1 && v->rows && v->rows[0] && v->kind == PB_VALUE_NUMBER)
+}
+
+static bool is_call(const struct pb_expression *e, const char *name)
+{
+	return e->kind == PB_NODE_CALL && strcmp(pb_functions[e->index].name, name) == 0;
+}
+
+/* A value that is one published number, or the extreme of some, with its id. */
+static void put_value(const struct pb_expression *e, const struct pb_value *v, struct pb_text *t)
+{
+	bool named = e->kind == PB_NODE_ROWS || e->kind == PB_NODE_COLUMN || is_call(e, "max") || is_call(e, "min") || is_call(e, "only") || is_call(e, "printed");
+
+	pb_value_text(v, t);
+	if (named && v->n == 1 && v->rows && v->rows[0])
 		pb_text_printf(t, " (%s)", v->rows[0]->text[PB_NUMBER_ID]);
 }
 
@@ -97,11 +110,6 @@ static const char *symbol(enum pb_node_kind kind)
 	}
 }
 
-static bool is_call(const struct pb_expression *e, const char *name)
-{
-	return e->kind == PB_NODE_CALL && strcmp(pb_functions[e->index].name, name) == 0;
-}
-
 static enum pb_status side(const struct pb_expression *e, const struct pb_scope *scope, struct pb_arena *arena, struct pb_text *t, struct pb_error *err)
 {
 	struct pb_value v;
@@ -109,12 +117,14 @@ static enum pb_status side(const struct pb_expression *e, const struct pb_scope 
 
 	if (st)
 		return st;
+	if (e->kind == PB_NODE_DEFINITION)
+		return side(scope->definitions[e->index].expression, scope, arena, t, err);
 	if (is_call(e, "count")) {
 		st = pb_expression_value(e->parts[0], scope, arena, &v, err);
 		if (!st)
 			put_list(&v, t);
 	} else {
-		pb_value_text(&v, t);
+		put_value(e, &v, t);
 	}
 	return st;
 }
@@ -150,7 +160,7 @@ static enum pb_status explain(const struct pb_expression *e, const struct pb_sco
 		return side(e->parts[0], scope, arena, t, err);
 	st = pb_expression_value(e, scope, arena, &v, err);
 	if (!st)
-		pb_value_text(&v, t);
+		put_value(e, &v, t);
 	return st;
 }
 

@@ -42,7 +42,7 @@ struct pb_scope {
 	size_t n_selections;
 	const struct pb_definition *definitions;
 	size_t n_definitions;
-	const struct pb_shapes *shapes;         /* or NULL */
+	const struct pb_model_shapes *shapes;         /* or NULL */
 };
 
 /* In the arena. On failure: what is wrong, near which character (from 1), with the nearest known name. */

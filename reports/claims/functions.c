@@ -106,6 +106,15 @@ static enum pb_status call_n(struct pb_evaluation *ev, const struct pb_value *ar
 	return one_number(ev, pb_exact((double)args[0].n), out);
 }
 
+static enum pb_status call_only(struct pb_evaluation *ev, const struct pb_value *args, size_t n, struct pb_value *out)
+{
+	(void)n;
+	if (args[0].n != 1)
+		return pb_fail(ev->err, PB_USAGE, "only: %zu values", args[0].n);
+	*out = args[0];
+	return PB_OK;
+}
+
 static enum pb_status tally(struct pb_evaluation *ev, const struct pb_value *v, const char *name, size_t counts[3])
 {
 	counts[0] = counts[1] = counts[2] = 0;
@@ -479,34 +488,35 @@ static enum pb_status call_fits(struct pb_evaluation *ev, const struct pb_value 
 }
 
 const struct pb_function pb_functions[] = {
-	{ "mean", "LIST", "plain mean", 1, 1, true, call_mean },
-	{ "sum", "LIST", "", 1, 1, true, call_sum },
-	{ "max", "LIST, ...", "the largest of all", 1, 8, true, call_max },
-	{ "min", "LIST, ...", "the smallest of all", 1, 8, true, call_min },
-	{ "n", "LIST", "how many entries", 1, 1, true, call_n },
-	{ "count", "STATEMENTS", "how many are true; an interval when some are open", 1, 1, true, call_count },
-	{ "all", "STATEMENTS", "whether all are true", 1, 1, true, call_all },
-	{ "any", "STATEMENTS", "whether one is true", 1, 1, true, call_any },
-	{ "rising", "LIST[, ALONG]", "whether each entry is above the one before, in the order of ALONG", 1, 2, true, call_rising },
-	{ "falling", "LIST[, ALONG]", "whether each entry is below the one before", 1, 2, true, call_falling },
-	{ "front", "SIZES, SCORES", "of each point, whether no other is as small and better (numbers as printed)", 2, 2, true, call_front },
-	{ "hypervolume", "X, Y, X0, Y0", "area that the points dominate below (X0, Y0), both to be small", 4, 4, true, call_hypervolume },
-	{ "interpolate", "X, Y, AT", "on the line through the points, by rising X; nothing outside of them", 3, 3, true, call_interpolate },
-	{ "where", "LIST, STATEMENTS", "the entries for which it is true", 2, 2, true, call_where },
-	{ "abs", "X", "", 1, 1, false, call_abs },
-	{ "sqrt", "X", "", 1, 1, false, call_sqrt },
-	{ "exp", "X", "", 1, 1, false, call_exp },
-	{ "ln", "X", "natural logarithm", 1, 1, false, call_ln },
-	{ "log2", "X", "", 1, 1, false, call_log2 },
-	{ "ceil", "X", "the next whole number", 1, 1, false, call_ceil },
-	{ "printed", "X", "the number as printed, without its interval", 1, 1, false, call_printed },
-	{ "huber", "X, DELTA", "Huber's loss (numbers as printed)", 2, 2, false, call_huber },
-	{ "logsumexp", "A, B, ...", "ln(e^A + e^B + ...) (numbers as printed)", 1, 8, false, call_logsumexp },
-	{ "number", "TEXTS, BEHIND", "the number behind a text: number(x.note, 'stderr ')", 2, 2, false, call_number },
-	{ "fits", "TEXTS, PATTERN", "whether a text fits a pattern with *", 2, 2, false, call_fits },
-	{ "vptq_bits", "ROWS", "bits a weight of VPTQ's setting in `group`, for the shape of the row's model", 1, 1, false, pb_size_vptq },
-	{ "vptq_label", "ROWS", "index bits a weight of that setting alone", 1, 1, false, pb_size_vptq_label },
-	{ "gguf_bits", "ROWS", "bits a weight of llama.cpp's file type in `method`, whole model", 1, 1, false, pb_size_gguf },
+	{ "mean", "LIST", "plain mean", 1, 1, true, false, call_mean },
+	{ "sum", "LIST", "", 1, 1, true, false, call_sum },
+	{ "max", "LIST, ...", "the largest of all", 1, 8, true, false, call_max },
+	{ "min", "LIST, ...", "the smallest of all", 1, 8, true, false, call_min },
+	{ "n", "LIST", "how many entries", 1, 1, true, false, call_n },
+	{ "count", "STATEMENTS", "how many are true; an interval when some are open", 1, 1, true, false, call_count },
+	{ "all", "STATEMENTS", "whether all are true", 1, 1, true, false, call_all },
+	{ "any", "STATEMENTS", "whether one is true", 1, 1, true, false, call_any },
+	{ "only", "ROWS", "the one row of that name, also in `by`", 1, 1, true, true, call_only },
+	{ "rising", "LIST[, ALONG]", "whether each entry is above the one before, in the order of ALONG", 1, 2, true, false, call_rising },
+	{ "falling", "LIST[, ALONG]", "whether each entry is below the one before", 1, 2, true, false, call_falling },
+	{ "front", "SIZES, SCORES", "of each point, whether no other is as small and better (numbers as printed)", 2, 2, true, false, call_front },
+	{ "hypervolume", "X, Y, X0, Y0", "area that the points dominate below (X0, Y0), both to be small", 4, 4, true, false, call_hypervolume },
+	{ "interpolate", "X, Y, AT", "on the line through the points, by rising X; nothing outside of them", 3, 3, true, false, call_interpolate },
+	{ "where", "LIST, STATEMENTS", "the entries for which it is true", 2, 2, true, false, call_where },
+	{ "abs", "X", "", 1, 1, false, false, call_abs },
+	{ "sqrt", "X", "", 1, 1, false, false, call_sqrt },
+	{ "exp", "X", "", 1, 1, false, false, call_exp },
+	{ "ln", "X", "natural logarithm", 1, 1, false, false, call_ln },
+	{ "log2", "X", "", 1, 1, false, false, call_log2 },
+	{ "ceil", "X", "the next whole number", 1, 1, false, false, call_ceil },
+	{ "printed", "X", "the number as printed, without its interval", 1, 1, false, false, call_printed },
+	{ "huber", "X, DELTA", "Huber's loss (numbers as printed)", 2, 2, false, false, call_huber },
+	{ "logsumexp", "A, B, ...", "ln(e^A + e^B + ...) (numbers as printed)", 1, 8, false, false, call_logsumexp },
+	{ "number", "TEXTS, BEHIND", "the number behind a text: number(x.note, 'stderr ')", 2, 2, false, false, call_number },
+	{ "fits", "TEXTS, PATTERN", "whether a text fits a pattern with *", 2, 2, false, false, call_fits },
+	{ "vptq_bits", "ROWS", "bits a weight of VPTQ's setting in `group`, for the shape of the row's model", 1, 1, false, false, pb_size_vptq },
+	{ "vptq_label", "ROWS", "index bits a weight of that setting alone", 1, 1, false, false, pb_size_vptq_label },
+	{ "gguf_bits", "ROWS", "bits a weight of llama.cpp's file type in `method`, whole model", 1, 1, false, false, pb_size_gguf },
 };
 const size_t pb_n_functions = sizeof(pb_functions) / sizeof(pb_functions[0]);
 

@@ -7,7 +7,7 @@
 const char *const pb_shape_columns[] = { "linear_weights", "linear_outputs", "linear_inputs", "embedding_weights", "norm_weights", "layers" };
 const size_t pb_n_shape_columns = sizeof(pb_shape_columns) / sizeof(pb_shape_columns[0]);
 
-size_t pb_shape_linears(const struct pb_shape *s, struct pb_linear m[7])
+size_t pb_shape_linears(const struct pb_model_shape *s, struct pb_linear m[7])
 {
 	int64_t kv = s->kv_heads * s->head_dim, q = s->heads * s->head_dim;
 	size_t n = 0;
@@ -23,7 +23,7 @@ size_t pb_shape_linears(const struct pb_shape *s, struct pb_linear m[7])
 	return n;
 }
 
-double pb_shape_column(const struct pb_shape *s, size_t column)
+double pb_shape_column(const struct pb_model_shape *s, size_t column)
 {
 	struct pb_linear m[7];
 	size_t n = pb_shape_linears(s, m);
@@ -50,7 +50,7 @@ double pb_shape_column(const struct pb_shape *s, size_t column)
 	}
 }
 
-const struct pb_shape *pb_shape_find(const struct pb_shapes *shapes, const char *model)
+const struct pb_model_shape *pb_shape_find(const struct pb_model_shapes *shapes, const char *model)
 {
 	for (size_t i = 0; i < shapes->n; i++)
 		for (size_t k = 0; k < shapes->shapes[i].n_names; k++)
@@ -59,7 +59,7 @@ const struct pb_shape *pb_shape_find(const struct pb_shapes *shapes, const char 
 	return NULL;
 }
 
-static enum pb_status read_names(struct pb_shape *s, const struct pb_yaml *node, struct pb_arena *arena, struct pb_error *err)
+static enum pb_status read_names(struct pb_model_shape *s, const struct pb_yaml *node, struct pb_arena *arena, struct pb_error *err)
 {
 	enum pb_status st = PB_OK;
 
@@ -76,7 +76,7 @@ static enum pb_status read_names(struct pb_shape *s, const struct pb_yaml *node,
 	return st;
 }
 
-static enum pb_status read_shape(struct pb_shape *s, const struct pb_yaml *node, struct pb_arena *arena, struct pb_error *err)
+static enum pb_status read_shape(struct pb_model_shape *s, const struct pb_yaml *node, struct pb_arena *arena, struct pb_error *err)
 {
 	static const char *const keys[] = { "names", "hidden", "layers", "heads", "kv_heads", "head_dim", "ffn", "vocab", "tied", "gated", NULL };
 	int64_t *const numbers[] = { &s->hidden, &s->layers, &s->heads, &s->kv_heads, &s->head_dim, &s->ffn, &s->vocab };
@@ -105,9 +105,9 @@ static enum pb_status read_shape(struct pb_shape *s, const struct pb_yaml *node,
 	return st;
 }
 
-enum pb_status pb_shapes_parse(struct pb_shapes *out, const struct pb_yaml *root, struct pb_arena *arena, struct pb_error *err)
+enum pb_status pb_shapes_parse(struct pb_model_shapes *out, const struct pb_yaml *root, struct pb_arena *arena, struct pb_error *err)
 {
-	struct pb_shapes made = { .n = root->n };
+	struct pb_model_shapes made = { .n = root->n };
 	enum pb_status st = PB_OK;
 
 	if (root->kind != PB_YAML_LIST)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "reports/claims/syntax.h"
 
-static enum pb_status sizes(struct pb_evaluation *ev, const struct pb_value *rows, const char *name, bool (*f)(const struct pb_number *, const struct pb_shape *, double *),
+static enum pb_status sizes(struct pb_evaluation *ev, const struct pb_value *rows, const char *name, bool (*f)(const struct pb_number *, const struct pb_model_shape *, double *),
 	bool shaped, struct pb_value *out)
 {
 	struct pb_interval *x;
@@ -18,7 +18,7 @@ static enum pb_status sizes(struct pb_evaluation *ev, const struct pb_value *row
 	out->rows = rows->rows;
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct pb_number *r = rows->rows[i];
-		const struct pb_shape *shape = r && ev->scope->shapes ? pb_shape_find(ev->scope->shapes, r->text[PB_NUMBER_MODEL]) : NULL;
+		const struct pb_model_shape *shape = r && ev->scope->shapes ? pb_shape_find(ev->scope->shapes, r->text[PB_NUMBER_MODEL]) : NULL;
 		double bits;
 
 		if (!r || (shaped && !shape))
@@ -73,7 +73,7 @@ static double index_bits(const struct vptq_setting *s)
 	return (log2(s->k1) + (s->k2 > 1 ? log2(s->k2) : 0)) / s->v;
 }
 
-static bool vptq_bits(const struct pb_number *r, const struct pb_shape *shape, double *bits)
+static bool vptq_bits(const struct pb_number *r, const struct pb_model_shape *shape, double *bits)
 {
 	struct pb_linear m[7];
 	struct vptq_setting s;
@@ -91,7 +91,7 @@ static bool vptq_bits(const struct pb_number *r, const struct pb_shape *shape, d
 	return true;
 }
 
-static bool vptq_label(const struct pb_number *r, const struct pb_shape *shape, double *bits)
+static bool vptq_label(const struct pb_number *r, const struct pb_model_shape *shape, double *bits)
 {
 	struct vptq_setting s;
 
@@ -120,7 +120,7 @@ enum block { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K };
 static const double block_bits[] = { 2.625, 3.4375, 4.5, 5.5, 6.5625 };
 
 /* Types of a mix: of everything not listed, of attn_v, of attn_output and of ffn_down in layer i of n. The output head is Q6_K. */
-static bool mix(const char *method, const struct pb_shape *s, int64_t i, enum block *base, enum block *v, enum block *o, enum block *down)
+static bool mix(const char *method, const struct pb_model_shape *s, int64_t i, enum block *base, enum block *v, enum block *o, enum block *down)
 {
 	static const char *const names[] = { "Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K" };
 	static const enum block bases[] = { Q2_K, Q3_K, Q3_K, Q3_K, Q4_K, Q4_K, Q5_K, Q5_K, Q6_K };
@@ -164,7 +164,7 @@ static bool mix(const char *method, const struct pb_shape *s, int64_t i, enum bl
 	return true;
 }
 
-static bool gguf_bits(const struct pb_number *r, const struct pb_shape *s, double *bits)
+static bool gguf_bits(const struct pb_number *r, const struct pb_model_shape *s, double *bits)
 {
 	double kv = (double)(s->kv_heads * s->head_dim), q = (double)(s->heads * s->head_dim), h = (double)s->hidden, ffn = (double)s->ffn;
 	double norms = pb_shape_column(s, 4), embedding = (double)s->vocab * h, sum = 32 * norms, weights = norms;

@@ -47,6 +47,7 @@ struct pb_function {
 	const char *name, *arguments, *help;
 	size_t least, most;
 	bool whole;                             /* its arguments are whole lists */
+	bool free;                              /* ... whatever the key of a `by` around it */
 	/* fn(ev, args, n, out) */
 	enum pb_status (*fn)(struct pb_evaluation *ev, const struct pb_value *args, size_t n, struct pb_value *out);
 };
