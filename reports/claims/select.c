@@ -104,7 +104,9 @@ static enum pb_status add_ids(struct selector *s, const struct pb_yaml *node)
 			return pb_yaml_fail(node, s->err, "an id of %zu characters", n);
 		memcpy(word, p, n);
 		word[n] = '\0';
-		if ((dots = strstr(word, ".."))) {
+		if (strchr(word, '*')) {
+			st = pb_yaml_fail(node, s->err, "'%s': a pattern is written {id: %s}", word, word);
+		} else if ((dots = strstr(word, ".."))) {
 			*dots = '\0';
 			st = add_range(s, node, word, dots + 2);
 		} else {
