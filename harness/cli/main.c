@@ -61,7 +61,7 @@ void pb_command_help(const struct pb_command *c, struct pb_text *out)
 	}
 	pb_text_string(out, "\nfor every command\n");
 	flag_lines(shared_flags, out);
-	pb_text_string(out, "\nexit codes: 0 all done; 1 something failed; 2 usage or configuration; 130 interrupted, saved\n");
+	pb_text_string(out, "\nexit codes: 0 all done; 1 something failed; 2 usage or configuration; 3 a claim is refuted or a regression was found; 130 interrupted, saved\n");
 }
 
 enum pb_status pb_print(const struct pb_text *text, struct pb_error *err)
