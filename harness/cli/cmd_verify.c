@@ -6,10 +6,12 @@
 
 struct verify_state {
 	const char *format;
+	bool detect;
 };
 
 static const struct pb_flag flags[] = {
 	{ "format", 'f', "FORMAT", "table, json or md (default: table)" },
+	{ "detect", 0, NULL, "instead: what looks wrong in the published numbers, whatever is claimed of them" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -18,7 +20,10 @@ static enum pb_status verify_set(void *state, struct pb_cli *cli, const char *na
 	struct verify_state *s = state;
 
 	(void)cli;
-	(void)name;
+	if (strcmp(name, "detect") == 0) {
+		s->detect = true;
+		return PB_OK;
+	}
 	s->format = value;
 	if (strcmp(value, "table") != 0 && strcmp(value, "json") != 0 && strcmp(value, "md") != 0)
 		return pb_fail(err, PB_USAGE, "--format %s: choose one of table, json, md", value);
@@ -108,6 +113,22 @@ static enum pb_status print(const struct verify_state *s, const struct pb_verdic
 	return st;
 }
 
+static enum pb_status detect(const struct verify_state *s, struct pb_cli *cli, const struct pb_claims *claims, struct pb_error *err)
+{
+	const char *format = s->format ? s->format : "table";
+	struct pb_findings findings = {0};
+	struct pb_text t = {0};
+	enum pb_status st = cli->n_args ? pb_fail(err, PB_USAGE, "verify: --detect looks at all published numbers and takes no claims")
+		: pb_detect(&findings, &claims->numbers, &claims->shapes, claims->arena, err);
+
+	if (!st)
+		st = strcmp(format, "json") == 0 ? pb_findings_json(&findings, &t, err) : pb_findings_table(&findings, strcmp(format, "md") == 0, &t, err);
+	if (!st)
+		st = pb_print(&t, err);
+	pb_text_free(&t);
+	return st;
+}
+
 static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct verify_state *s = state;
@@ -116,6 +137,11 @@ static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, str
 	size_t n = 0;
 	enum pb_status st = pb_cli_claims(cli->args, cli->n_args, &claims, err);
 
+	if (!st && s->detect) {
+		st = detect(s, cli, &claims, err);
+		pb_claims_free(&claims);
+		return st;
+	}
 	if (!st)
 		st = choose(cli, &claims, &chosen, &n, err);
 	for (size_t i = 0; !st && i < n; i++)

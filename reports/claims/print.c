@@ -270,3 +270,43 @@ enum pb_status pb_verdicts_json(const struct pb_verdicts *v, struct pb_text *out
 	json_decref(list);
 	return st ? st : pb_text_check(out, err);
 }
+
+/* ---- findings ---- */
+
+enum pb_status pb_findings_table(const struct pb_findings *f, bool markdown, struct pb_text *out, struct pb_error *err)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct pb_finding *x = &f->findings[i];
+
+		if (i == 0 || f->findings[i - 1].kind != x->kind)
+			pb_text_printf(out, "%s%s%s\n%s", i ? "\n" : "", markdown ? "## " : "", pb_finding_title(x->kind), markdown ? "\n" : "");
+		pb_text_printf(out, "%s%s%s%s: ", markdown ? "- " : "  ", x->first->text[PB_NUMBER_ID], x->second ? ", " : "", x->second ? x->second->text[PB_NUMBER_ID] : "");
+		if (markdown)
+			put_cell(out, x->what);
+		else
+			pb_text_string(out, x->what);
+		pb_text_char(out, '\n');
+	}
+	pb_text_printf(out, "%s%zu findings\n", f->n ? "\n" : "", f->n);
+	return pb_text_check(out, err);
+}
+
+enum pb_status pb_findings_json(const struct pb_findings *f, struct pb_text *out, struct pb_error *err)
+{
+	json_t *list = json_array();
+	char *text;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct pb_finding *x = &f->findings[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s, s:s, s:i}", "kind", pb_finding_name(x->kind), "first", x->first->text[PB_NUMBER_ID], "second",
+			x->second ? x->second->text[PB_NUMBER_ID] : NULL, "what", x->what, "file", x->first->file, "line", (int)x->first->line));
+	}
+	text = list ? pb_json_pretty(list) : NULL;
+	json_decref(list);
+	if (!text)
+		return pb_out_of_memory(err, "the findings");
+	pb_text_string(out, text);
+	pb_free(text);
+	return pb_text_check(out, err);
+}

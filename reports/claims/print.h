@@ -3,6 +3,7 @@
 #define PB_REPORTS_CLAIMS_PRINT_H
 
 #include "reports/claims/claims.h"
+#include "reports/claims/detect.h"
 
 /* Judged claims, in the order given. */
 struct pb_verdicts {
@@ -17,6 +18,10 @@ enum pb_status pb_verdicts_markdown(const struct pb_verdicts *v, bool details, s
 enum pb_status pb_verdicts_json(const struct pb_verdicts *v, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 /* "97 claims: 50 hold, 20 fail, 15 depend, 12 untestable; 2 verdicts differ from the expected: A, B" */
 void pb_verdicts_summary(const struct pb_verdicts *v, struct pb_text *out);
+
+/* Findings in published numbers, by kind. */
+enum pb_status pb_findings_table(const struct pb_findings *f, bool markdown, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_findings_json(const struct pb_findings *f, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 
 /* "7.08 ± 0.005 ppl", as printed; "none" when the source prints none. */
 void pb_number_text(const struct pb_number *r, struct pb_text *out);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "reports/claims/sizes.h"
 #include "reports/claims/syntax.h"
 
 static enum pb_status sizes(struct pb_evaluation *ev, const struct pb_value *rows, const char *name, bool (*f)(const struct pb_number *, const struct pb_model_shape *, double *),
@@ -112,6 +113,33 @@ enum pb_status pb_size_vptq_label(struct pb_evaluation *ev, const struct pb_valu
 {
 	(void)n;
 	return sizes(ev, &args[0], "vptq_label", vptq_label, false, out);
+}
+
+/* ---- SqueezeLLM: levels of 16 bits for every row, 48 bits for a sparse value ---- */
+
+static bool squeezellm_bits(const struct pb_number *r, const struct pb_model_shape *shape, double *bits)
+{
+	static const char name[] = "SqueezeLLM";
+	const char *p = r->text[PB_NUMBER_METHOD];
+	double levels = exp2(r->column[PB_NUMBER_WBITS]), sparse = 0;
+	char *end;
+
+	if (strncmp(p, name, sizeof(name) - 1) != 0 || strcmp(r->text[PB_NUMBER_GROUP], "channel") != 0 || isnan(levels))
+		return false;
+	if (*(p += sizeof(name) - 1)) {
+		sparse = strtod(p, &end);
+		if (end == p || strcmp(end, "%") != 0)
+			return false;
+	}
+	*bits = r->column[PB_NUMBER_WBITS] + 16 * levels * pb_shape_column(shape, 1) / pb_shape_column(shape, 0) + 48 * sparse / 100;
+	return true;
+}
+
+bool pb_size_of_row(const struct pb_number *row, const struct pb_model_shape *shape, double *bits)
+{
+	if (row->text[PB_NUMBER_METHOD][0] == 'V' && row->text[PB_NUMBER_GROUP][0] == 'N')
+		return vptq_bits(row, shape, bits);
+	return squeezellm_bits(row, shape, bits);
 }
 
 /* ---- llama.cpp ---- */

@@ -35,3 +35,10 @@ sed 's/ternary > two/ternery > two/' own.yaml > bad.yaml; paretobench verify bad
 sed 's/wbits: 2}/wbit: 2}/' own.yaml > bad.yaml; paretobench verify bad.yaml 2>&1; echo "exit $?"
 sed 's/is: all/is: mean/' own.yaml > bad.yaml; paretobench verify bad.yaml 2>&1; echo "exit $?"
 sed 's/task: avg8, wbits: 2/task: avg9, wbits: 2/' own.yaml > bad.yaml; paretobench verify bad.yaml | sed -n 1,3p
+
+# What looks wrong in the numbers, whatever is claimed.
+paretobench verify --detect > findings; echo "exit $?"
+grep -vE '^  ' findings
+grep -E 'SQ-TableH15-012|gptq-mos-270|VQ-Table5-008|PQ-TER-0043|PQ-TER-0110|VQ-Table2-123|SQ-Table3-049' findings
+paretobench verify --detect -f json | grep -c '"kind"'
+paretobench verify --detect A-PQ-01 2>&1; echo "exit $?"
