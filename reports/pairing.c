@@ -1,6 +1,7 @@
 #include "reports/pairing.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SIGNS_BELOW 30          /* units: fewer are tested by signs, not by t */
@@ -261,6 +262,27 @@ enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const 
 	if (!st)
 		*out = pair;
 	return st;
+}
+
+void pb_pair_format(char out[96], const struct pb_pair *pair)
+{
+	bool percent = strncmp(pair->scale, "acc", 3) == 0;
+	double unit = percent ? 100 : 1, half = unit * (pair->test.high - pair->test.low) / 2;
+	int decimals = half > 0 ? (int)(1 - floor(log10(half))) : 2;
+
+	decimals = decimals < 0 ? 0 : decimals > 9 ? 9 : decimals;
+	snprintf(out, 96, "%+.*f%s (%+.*f to %+.*f)", decimals, unit * pair->difference.value, percent ? " pp" : "", decimals, unit * pair->test.low,
+		decimals, unit * pair->test.high);
+}
+
+void pb_format_p(char out[32], double p)
+{
+	if (isnan(p))
+		snprintf(out, 32, "n/a");
+	else if (p < 0.0001)
+		snprintf(out, 32, "<0.0001");
+	else
+		snprintf(out, 32, "%.2g", p);
 }
 
 /* The items of each seed of a side. */

@@ -41,6 +41,10 @@ const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *first, 
 enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const struct pb_item_stores *stores, const struct pb_side *first,
 	const struct pb_side *second, struct pb_error *err) PB_MUST_CHECK;
 
+/* "-1.20 pp (-2.10 to -0.30)", "-0.0123 (-0.0150 to -0.0096)": the difference with its 95 % interval. */
+void pb_pair_format(char out[96], const struct pb_pair *pair);
+void pb_format_p(char out[32], double p);   /* "0.012", "<0.0001"; "n/a" */
+
 /* The same of items at hand, one set for each seed of a side. */
 struct pb_items {
 	const struct pb_stored_item *items; /* by index */

@@ -80,6 +80,5 @@ extern const struct pb_task_kind pb_task_kind_weights;
 
 /* The length in effect: asked for, or fallback (0: the context), never longer than the context. */
 enum pb_status pb_task_length(const struct pb_task *task, uint32_t context, uint32_t fallback, uint32_t *length, struct pb_error *err) PB_MUST_CHECK;
-bool pb_task_wants(const struct pb_task *task, const char *metric);
 
 #endif

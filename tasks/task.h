@@ -48,6 +48,8 @@ struct pb_task {
 enum pb_status pb_task_open(struct pb_task **out, const char *name, const char *protocol, uint64_t limit, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_task_parse(struct pb_task **out, const char *name, const char *data, size_t size, const char *protocol, uint64_t limit, struct pb_error *err) PB_MUST_CHECK;
 void pb_task_close(struct pb_task *task);
+/* Whether the task reports this metric. */
+bool pb_task_wants(const struct pb_task *task, const char *metric);
 /* Names of all definitions under pb_home()/tasks, sorted. */
 enum pb_status pb_task_names(struct pb_arena *arena, const char ***names, size_t *n, struct pb_error *err) PB_MUST_CHECK;
 

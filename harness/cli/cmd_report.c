@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "harness/cli/cli.h"
 #include "harness/cli/records.h"
+#include "reports/orders.h"
 #include "reports/report.h"
 
 struct report_state {
@@ -62,11 +63,10 @@ static const char *readable(struct pb_arena *arena, const char *value)
 }
 
 /* The facts of one record, in the order of the page. */
-static enum pb_status read_facts(struct pb_cli *cli, const char *folder, struct pb_fact *facts, size_t *n, struct pb_error *err)
+static enum pb_status read_facts(struct pb_cli *cli, struct pb_store *store, struct pb_fact *facts, size_t *n, struct pb_error *err)
 {
 	static const char *const keys[] = { "name", "created_utc", "version", "command", "machine", "libraries", "sweep" };
-	struct pb_store *store = NULL;
-	enum pb_status st = pb_store_open(&store, folder, false, err);
+	enum pb_status st = PB_OK;
 
 	for (size_t i = 0; !st && i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const char *value = "";
@@ -77,7 +77,6 @@ static enum pb_status read_facts(struct pb_cli *cli, const char *folder, struct 
 		if (!st && value[0])
 			facts[(*n)++] = (struct pb_fact){ keys[i], value };
 	}
-	pb_store_close(store);
 	return st;
 }
 
@@ -119,32 +118,65 @@ static const char *title(const struct pb_fact *facts, size_t n_facts, const stru
 	return trainings->n == 1 ? trainings->runs[0].name : "training";
 }
 
+/* What the sweeps of the runs expect, tested. Nothing when they expect nothing. */
+static enum pb_status add_orders(struct pb_cli *cli, const struct pb_records *records, struct pb_section *section, struct pb_report_input *input, struct pb_error *err)
+{
+	const struct pb_item_stores items = pb_records_items(records);
+	const struct pb_section **list = pb_arena_alloc(cli->arena, 1, sizeof(*list));
+	struct pb_expected *expected = NULL;
+	struct pb_orders orders;
+	size_t n = 0;
+	enum pb_status st = list ? PB_OK : pb_out_of_memory(err, "the report");
+
+	for (size_t i = 0; !st && i < records->n; i++) {
+		const char *name = "", *text = "";
+
+		st = pb_store_get(records->stores[i], cli->arena, "name", &name, err);
+		if (!st)
+			st = pb_store_get(records->stores[i], cli->arena, "expect", &text, err);
+		if (!st)
+			st = pb_expected_parse(&expected, &n, cli->arena, name, text, err);
+	}
+	if (st || !n)
+		return st;
+	st = pb_orders_make(&orders, cli->arena, expected, n, &records->rows, &items, err);
+	if (!st) {
+		pb_orders_section(section, &orders, cli->arena);
+		list[0] = section;
+		input->sections = list;
+		input->n_sections = 1;
+	}
+	return st;
+}
+
 static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct report_state *s = state;
 	struct pb_fact *facts = pb_arena_alloc(cli->arena, 8 * cli->n_args, sizeof(*facts));
-	const char **records = pb_arena_alloc(cli->arena, cli->n_args, sizeof(*records));
+	const char **folders = pb_arena_alloc(cli->arena, cli->n_args, sizeof(*folders));
 	struct pb_report_input input = {0};
 	struct pb_trainings trainings = {0};
-	struct pb_rows rows;
-	size_t n_facts = 0, n_records = 0;
+	struct pb_records records = {0};
+	struct pb_section orders = {0};
+	size_t n_facts = 0, n_folders = 0;
 	char *page = NULL;
 	struct pb_text line = {0};
-	enum pb_status st = facts && records ? PB_OK : pb_out_of_memory(err, "the report");
+	enum pb_status st = facts && folders ? PB_OK : pb_out_of_memory(err, "the report");
 
 	(void)code;
-	pb_rows_init(&rows);
 	if (!st)
-		st = sort_out(cli, records, &n_records, &trainings, err);
+		st = sort_out(cli, folders, &n_folders, &trainings, err);
 	if (!st)
-		st = pb_records_read(records, n_records, &rows, err);
-	for (size_t i = 0; !st && i < n_records; i++)
-		st = read_facts(cli, records[i], facts, &n_facts, err);
+		st = pb_records_open(&records, folders, n_folders, err);
+	for (size_t i = 0; !st && i < records.n; i++)
+		st = read_facts(cli, records.stores[i], facts, &n_facts, err);
 	if (!st) {
-		input = (struct pb_report_input){ .title = title(facts, n_facts, &trainings), .rows = &rows, .facts = facts, .n_facts = n_facts,
+		input = (struct pb_report_input){ .title = title(facts, n_facts, &trainings), .rows = &records.rows, .facts = facts, .n_facts = n_facts,
 			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings };
-		st = pb_report_write(&input, s->folder ? s->folder : cli->args[0], &page, err);
+		st = add_orders(cli, &records, &orders, &input, err);
 	}
+	if (!st)
+		st = pb_report_write(&input, s->folder ? s->folder : cli->args[0], &page, err);
 	if (!st) {
 		pb_text_printf(&line, "%s\n", page);
 		st = pb_print(&line, err);
@@ -152,7 +184,8 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	pb_text_free(&line);
 	pb_free(page);
 	pb_trainings_free(&trainings);
-	pb_rows_free(&rows);
+	pb_section_free(&orders);
+	pb_records_close(&records);
 	return st;
 }
 

@@ -55,23 +55,19 @@ static void filter(struct pb_rows *rows, const struct rows_state *s)
 static enum pb_status rows_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct rows_state *s = state;
-	struct pb_rows rows;
+	struct pb_records records = {0};
 	struct pb_text t = {0};
-	enum pb_status st;
+	enum pb_status st = pb_records_open(&records, cli->args, cli->n_args, err);
 
 	(void)code;
-	pb_rows_init(&rows);
-	st = pb_records_check(cli->args, cli->n_args, err);
-	if (!st)
-		st = pb_records_read(cli->args, cli->n_args, &rows, err);
 	if (!st) {
-		filter(&rows, s);
-		st = pb_rows_format(&rows, s->format ? s->format : "table", &t, err);
+		filter(&records.rows, s);
+		st = pb_rows_format(&records.rows, s->format ? s->format : "table", &t, err);
 	}
 	if (!st)
 		st = pb_print(&t, err);
 	pb_text_free(&t);
-	pb_rows_free(&rows);
+	pb_records_close(&records);
 	return st;
 }
 

@@ -196,7 +196,8 @@ const struct pb_command pb_cmd_run = {
 		"data get it from the sweep's key `calibration: {data: FILE, ...}`; what is measured is kept in DIR/calibration. Methods\n"
 		"that are trained are by `training: {data: FILE, format}` (a text, or world_train); models are kept in DIR/trained. A model\n"
 		"of the sweep is a name, a path, {path, tokenizer, name}, or {recipe, share, name}, which is trained first, on that share of the\n"
-		"recipe's steps, into DIR/models; with `quantizers` and `seeds` it has some of its own.",
+		"recipe's steps, into DIR/models; with `quantizers` and `seeds` it has some of its own. Orders of settings that papers lead one\n"
+		"to expect go into `expect: [{better, worse, task, metric, source}]`; the report tests them.",
 	.keys = pb_calibration_options,
 	.keys_title = "calibration: beside data (a text, world_calib, or ready tensors)",
 	.flags = flags,

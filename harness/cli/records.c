@@ -20,21 +20,38 @@ enum pb_status pb_records_check(const char *const *folders, size_t n, struct pb_
 	return st;
 }
 
-enum pb_status pb_records_read(const char *const *folders, size_t n, struct pb_rows *rows, struct pb_error *err)
+enum pb_status pb_records_open(struct pb_records *out, const char *const *folders, size_t n, struct pb_error *err)
 {
-	enum pb_status st = PB_OK;
+	struct pb_records r = { .stores = pb_alloc_zero(n, sizeof(*r.stores)) };
+	enum pb_status st = r.stores ? pb_records_check(folders, n, err) : pb_out_of_memory(err, "the list of runs");
 
+	pb_rows_init(&r.rows);
 	for (size_t i = 0; !st && i < n; i++) {
-		struct pb_store *store = NULL;
-
-		st = pb_store_open(&store, folders[i], false, err);
+		st = pb_store_open(&r.stores[r.n], folders[i], false, err);
 		if (!st)
-			st = pb_store_rows(store, rows, err);
-		pb_store_close(store);
+			st = pb_store_rows(r.stores[r.n++], &r.rows, err);
 	}
-	if (!st)
-		pb_rows_sort(rows);
-	return st;
+	if (st) {
+		pb_records_close(&r);
+		return st;
+	}
+	pb_rows_sort(&r.rows);
+	*out = r;
+	return PB_OK;
+}
+
+void pb_records_close(struct pb_records *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		pb_store_close(r->stores[i]);
+	pb_free(r->stores);
+	pb_rows_free(&r->rows);
+	*r = (struct pb_records){0};
+}
+
+struct pb_item_stores pb_records_items(const struct pb_records *r)
+{
+	return (struct pb_item_stores){ r->stores, r->n };
 }
 
 static const char *const formats[] = { "table", "csv", "json", "jsonl", "md" };

@@ -3,11 +3,20 @@
 #define PB_HARNESS_CLI_RECORDS_H
 
 #include "core/store/store.h"
+#include "reports/pairing.h"
 
+/* Runs that were named, open for their items. */
+struct pb_records {
+	struct pb_rows rows;            /* of all, sorted */
+	struct pb_store **stores;       /* one a run, in the order of the names */
+	size_t n;
+};
 /* A folder that is named twice would count twice in every table and figure: refused. */
 enum pb_status pb_records_check(const char *const *folders, size_t n, struct pb_error *err) PB_MUST_CHECK;
-/* The rows of all folders, sorted. */
-enum pb_status pb_records_read(const char *const *folders, size_t n, struct pb_rows *rows, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_records_open(struct pb_records *out, const char *const *folders, size_t n, struct pb_error *err) PB_MUST_CHECK;
+void pb_records_close(struct pb_records *records);  /* {0} is fine */
+struct pb_item_stores pb_records_items(const struct pb_records *records);
+
 /* csv, json, jsonl, md, table */
 enum pb_status pb_rows_format_check(const char *format, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_rows_format(const struct pb_rows *rows, const char *format, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;

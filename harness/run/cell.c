@@ -554,13 +554,21 @@ enum pb_status pb_cell_rows_failed(const struct pb_cell *cell, enum pb_row_statu
 {
 	struct pb_quantizer_use use = {0};
 	struct pb_row base = blank_row(cell);
-	char name[64];
+	char name[64], *options = NULL;
+	json_t *object = NULL;
 	enum pb_status st = PB_OK;
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(cell->quantizer, ":"), cell->quantizer);
 	base.quantizer = name;
-	if (pb_quantizer_use_parse(&use, cell->quantizer, NULL) == PB_OK)
+	if (pb_quantizer_use_parse(&use, cell->quantizer, NULL) == PB_OK) {
 		base.family = use.quantizer->family;
+		object = pb_options_json(use.quantizer->options, use.options);
+		options = object ? pb_json_canonical(object) : NULL;
+		if (options)
+			base.options = options;
+		else
+			st = pb_out_of_memory(err, "rows");
+	}
 	base.status = status;
 	base.reason = reason;
 	for (size_t i = 0; !st && i < cell->n_tasks; i++) {
@@ -568,6 +576,8 @@ enum pb_status pb_cell_rows_failed(const struct pb_cell *cell, enum pb_row_statu
 		base.protocol = cell->tasks[i].protocol ? cell->tasks[i].protocol : "";
 		st = add_row(rows, &base, err);
 	}
+	json_decref(object);
+	pb_free(options);
 	pb_quantizer_use_free(&use);
 	return st;
 }

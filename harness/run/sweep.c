@@ -6,22 +6,24 @@
 #include "core/base/text.h"
 #include "core/base/yaml.h"
 #include "harness/run/calibration.h"
+#include "harness/run/expect.h"
+#include "harness/run/settings.h"
 #include "harness/run/trained.h"
 #include "harness/run/zoo.h"
 #include "quantizers/quantizer.h"
 
 #define SWEEP_LIMIT (4u << 20)
-#define MAX_EXPANSION 10000 /* quantizer settings of one sweep */
 
 /* Settings, and seeds, of the sweep or of one model. */
 struct settings {
-	const char **quantizers;        /* [MAX_EXPANSION] while they are read */
+	const char **quantizers;
 	size_t n_quantizers, n_seeds;
 	int64_t *seeds;
 };
 
 struct sweep_reader {
 	struct pb_sweep *sweep;
+	struct pb_settings all;         /* of the sweep and of its models */
 	struct settings common;
 	const char *folder;             /* of the sweep file */
 	const struct pb_data_path *data;
@@ -74,103 +76,23 @@ static enum pb_status find(struct sweep_reader *r, const struct pb_yaml *node, b
 	return st ? pb_yaml_fail(node, r->err, "%s", why.text) : PB_OK;
 }
 
-/* One more setting, checked; `at` is the place for messages. */
-static enum pb_status add_quantizer(struct sweep_reader *r, struct settings *to, const struct pb_yaml *at, const char *text)
+/* What the method of a setting needs of the sweep. */
+static enum pb_status check_needs(struct sweep_reader *r, const struct pb_setting *setting)
 {
 	struct pb_quantizer_use use;
 	struct pb_error why = {0};
-	struct pb_sweep *s = r->sweep;
+	unsigned needs;
+	enum pb_status st = pb_quantizer_use_parse(&use, setting->text, r->err);
 
-	if (pb_quantizer_use_parse(&use, text, &why))
-		return pb_yaml_fail(at, r->err, "%s", why.text);
-	unsigned needs = pb_quantizer_needs(use.quantizer, use.options);
-
-	if (!s->calibration && needs & PB_NEEDS_CALIBRATION)
+	if (st)
+		return st;
+	needs = pb_quantizer_needs(use.quantizer, use.options);
+	if (!r->sweep->calibration && needs & PB_NEEDS_CALIBRATION)
 		(void)pb_calibration_fail_none(use.quantizer, &why);
-	else if (!s->training && needs & PB_NEEDS_TRAINING)
+	else if (!r->sweep->training && needs & PB_NEEDS_TRAINING)
 		(void)pb_trained_fail_none(use.quantizer, &why);
 	pb_quantizer_use_free(&use);
-	if (why.status)
-		return pb_yaml_fail(at, r->err, "%s", why.text);
-	if (to->n_quantizers == MAX_EXPANSION)
-		return pb_yaml_fail(at, r->err, "more than %d quantizer settings", MAX_EXPANSION);
-	to->quantizers[to->n_quantizers] = pb_arena_strdup(s->arena, text);
-	if (!to->quantizers[to->n_quantizers])
-		return pb_out_of_memory(r->err, "the sweep");
-	to->n_quantizers++;
-	return PB_OK;
-}
-
-/* Lists multiply out: the last option varies fastest. */
-static enum pb_status expand(struct sweep_reader *r, struct settings *to, const char *name, const struct pb_yaml *options)
-{
-	uint64_t total = 1;
-
-	for (size_t k = 0; k < options->n; k++) {
-		const struct pb_yaml *v = options->values[k];
-
-		if (v->kind == PB_YAML_MAP)
-			return pb_yaml_fail(v, r->err, "an option is a value or a list of values");
-		if (v->kind == PB_YAML_LIST) {
-			if (v->n == 0)
-				return pb_yaml_fail(v, r->err, "an empty list");
-			total *= v->n;
-		}
-		if (total > MAX_EXPANSION)
-			return pb_yaml_fail(options, r->err, "more than %d settings", MAX_EXPANSION);
-	}
-	for (uint64_t i = 0; i < total; i++) {
-		struct pb_text text = {0};
-		uint64_t rest = i, stride = total;
-		const struct pb_yaml *at = options;
-		enum pb_status st = PB_OK;
-
-		pb_text_string(&text, name);
-		for (size_t k = 0; !st && k < options->n; k++) {
-			const struct pb_yaml *v = options->values[k];
-			const char *value;
-
-			if (v->kind == PB_YAML_LIST) {
-				stride /= v->n;
-				v = v->values[rest / stride];
-				rest %= stride;
-			}
-			st = pb_yaml_string(v, &value, r->err);
-			if (!st && (strchr(value, ',') || strpbrk(options->keys[k], ",=:")))
-				st = pb_yaml_fail(v, r->err, "%s: one value, without a comma", options->keys[k]);
-			if (!st)
-				pb_text_printf(&text, "%c%s=%s", k == 0 ? ':' : ',', options->keys[k], value);
-			if (options->n == 1)
-				at = v;
-		}
-		if (!st)
-			st = pb_text_check(&text, r->err);
-		if (!st)
-			st = add_quantizer(r, to, at, pb_text_c(&text));
-		pb_text_free(&text);
-		if (st)
-			return st;
-	}
-	return PB_OK;
-}
-
-static enum pb_status read_quantizer(struct sweep_reader *r, struct settings *to, const struct pb_yaml *node)
-{
-	const struct pb_yaml *options;
-	struct pb_error why = {0};
-
-	if (node->kind == PB_YAML_SCALAR)
-		return add_quantizer(r, to, node, node->text);
-	if (node->kind != PB_YAML_MAP || node->n != 1)
-		return pb_yaml_fail(node, r->err, "a quantizer is NAME, NAME:opt=value, or one NAME: {option: value or list}");
-	if (!pb_quantizer_find(node->keys[0], &why))
-		return pb_yaml_fail(node->key_nodes[0], r->err, "%s", why.text);
-	options = node->values[0];
-	if (options->kind == PB_YAML_SCALAR && options->text[0] == '\0')
-		return add_quantizer(r, to, node, node->keys[0]);
-	if (options->kind != PB_YAML_MAP)
-		return pb_yaml_fail(options, r->err, "options of %s are {name: value}", node->keys[0]);
-	return expand(r, to, node->keys[0], options);
+	return why.status ? pb_yaml_fail(setting->at, r->err, "%s", why.text) : PB_OK;
 }
 
 /* A list, or one value as a list of one. */
@@ -186,19 +108,24 @@ static const struct pb_yaml *list_at(const struct pb_yaml *node, size_t i)
 
 static enum pb_status read_quantizers(struct sweep_reader *r, struct settings *to, const struct pb_yaml *node)
 {
-	const char **all = pb_alloc(MAX_EXPANSION, sizeof(*all));
-	enum pb_status st = all ? PB_OK : pb_out_of_memory(r->err, "the sweep");
+	size_t first = r->all.n;
+	enum pb_status st = PB_OK;
 
-	*to = (struct settings){ .quantizers = all, .seeds = to->seeds, .n_seeds = to->n_seeds };
-	for (size_t i = 0; !st && i < list_length(node); i++)
-		st = read_quantizer(r, to, list_at(node, i));
-	to->quantizers = pb_arena_alloc(r->sweep->arena, to->n_quantizers + 1, sizeof(*to->quantizers));
-	if (!st && !to->quantizers)
-		st = pb_out_of_memory(r->err, "the sweep");
-	if (!st)
-		memcpy(to->quantizers, all, to->n_quantizers * sizeof(*all));
-	pb_free(all);
-	return st;
+	r->all.arena = r->sweep->arena;
+	for (size_t i = 0, checked = first; !st && i < list_length(node); i++) {
+		st = pb_settings_read(&r->all, list_at(node, i), r->err);
+		for (; !st && checked < r->all.n; checked++)
+			st = check_needs(r, &r->all.list[checked]);
+	}
+	if (st)
+		return st;
+	to->n_quantizers = r->all.n - first;
+	to->quantizers = pb_arena_alloc(r->sweep->arena, to->n_quantizers, sizeof(*to->quantizers));
+	if (!to->quantizers)
+		return pb_out_of_memory(r->err, "the sweep");
+	for (size_t i = 0; i < to->n_quantizers; i++)
+		to->quantizers[i] = r->all.list[first + i].text;
+	return PB_OK;
 }
 
 static enum pb_status read_seeds(struct sweep_reader *r, struct settings *to, const struct pb_yaml *node)
@@ -436,6 +363,7 @@ static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *r
 
 	if (list_length(models) == 0 || list_length(quantizers) == 0 || list_length(tasks) == 0)
 		return pb_yaml_fail(root, r->err, "a sweep needs models, quantizers and tasks, each with at least one entry");
+	s->expect = "";
 	s->models = pb_arena_alloc(s->arena, list_length(models), sizeof(*s->models));
 	s->tasks = pb_arena_alloc(s->arena, list_length(tasks), sizeof(*s->tasks));
 	if (!s->models || !s->tasks)
@@ -450,6 +378,8 @@ static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *r
 	/* Last, so that typing errors in names come before missing files. */
 	for (size_t i = 0; !st && i < list_length(models); i++)
 		st = read_model(r, list_at(models, i), &s->models[s->n_models++]);
+	if (!st && pb_yaml_get(root, "expect"))
+		st = pb_expect_read(s, &r->all, pb_yaml_get(root, "expect"), r->err);
 	return st;
 }
 
@@ -466,7 +396,7 @@ static enum pb_status read_name(struct sweep_reader *r, const struct pb_yaml *no
 
 static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *root)
 {
-	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "training", "seeds", "limits", NULL };
+	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "training", "seeds", "limits", "expect", NULL };
 	const struct pb_yaml *node;
 	struct pb_sweep *s = r->sweep;
 	uint64_t limit = 0;

@@ -43,6 +43,7 @@ struct pb_sweep {
 	struct pb_calibration_spec *calibration;    /* or NULL */
 	struct pb_training_spec *training;          /* or NULL */
 	struct pb_limits limits;
+	const char *expect;         /* orders that are expected (reports/orders.h), "" for none: a fact of the run */
 	const char *text;           /* the file as read */
 };
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "core/base/file.h"
 #include "harness/run/sweep.h"
+#include "reports/orders.h"
 
 static char folder[64], model[96];
 static struct pb_data_path nowhere;
@@ -102,6 +103,41 @@ static void test_calibration(void **state)
 	pb_sweep_free(s);
 }
 
+static void test_expectations(void **state)
+{
+	struct pb_sweep *s = NULL;
+	struct pb_error err = {0};
+	struct pb_expected *list = NULL;
+	struct pb_arena *arena = pb_arena_new();
+	size_t n = 0;
+	enum pb_status st = parse(&s,
+		"models: [m.bin]\n"
+		"quantizers: [identity, rtn: {bits: [2, 3], group_size: [-1, 64]}]\n"
+		"tasks: [piqa]\n"
+		"expect:\n"
+		"  - {better: {rtn: {bits: [2, 3], group_size: 64}}, worse: {rtn: {bits: [2, 3]}}, task: piqa, metric: acc, source: one}\n"
+		"  - {better: identity, worse: {rtn: {bits: [2, 3]}}, task: piqa, metric: acc_norm, source: two}\n", &err);
+
+	(void)state;
+	if (st)
+		print_message("%s\n", err.text);
+	assert_int_equal(st, PB_OK);
+	assert_int_equal(pb_expected_parse(&list, &n, arena, "s", s->expect, &err), PB_OK);
+	assert_int_equal(n, 4);
+	assert_string_equal(list[1].better.name, "rtn:bits=3,group_size=64");
+	assert_string_equal(list[1].worse.name, "rtn:bits=3");
+	assert_non_null(strstr(list[1].worse.options, "\"group_size\":-1"));
+	assert_string_equal(list[3].better.quantizer, "identity");
+	assert_string_equal(list[3].worse.name, "rtn:bits=3");
+	assert_string_equal(list[3].metric, "acc_norm");
+	assert_string_equal(list[3].source, "two");
+	pb_arena_free(arena);
+	pb_sweep_free(s);
+	assert_int_equal(parse(&s, "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\n", &err), PB_OK);
+	assert_string_equal(s->expect, "");
+	pb_sweep_free(s);
+}
+
 /* Each text with a mistake, where it is, and a word that the message must have. */
 static void test_mistakes_have_a_place(void **state)
 {
@@ -135,6 +171,16 @@ static void test_mistakes_have_a_place(void **state)
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: m.bin, n_samples: 0}\n", ":4:39:", "range" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\ncalibration: {data: m.bin, format: words}\n", ":4:36:", "documents" },
 		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nbackends: [\"blas:cash=1\"]\n", ":4:12:", "cache" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect: 3\n", ":4:", "list of" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - 3\n", ":5:5:", "{better, worse" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", task: piqa, metric: acc, source: x}\n", ":5:5:", "no worse" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: rnt, task: piqa, metric: acc, source: x}\n", ":5:", "rtn" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: {rtn: {bits: 4}}, task: piqa, metric: acc, source: x}\n", ":5:", "rtn:bits=4: no cell" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: {rtn: {bits: [3, 2]}}, worse: {rtn: {bits: [2, 3, 2]}}, task: piqa, metric: acc, source: x}\n", ":5:", "2 settings against 3" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: \"rtn:bits=3,group_size=-1\", task: piqa, metric: acc, source: x}\n", ":5:", "same setting" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: \"rtn:bits=2\", task: boolq, metric: acc, source: x}\n", ":5:", "boolq: not a task" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: \"rtn:bits=2\", task: piqa, metric: nll, source: x}\n", ":5:", "no metric 'nll'" },
+		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: \"rtn:bits=2\", paper: y, task: piqa, metric: acc, source: x}\n", ":5:", "paper" },
 	};
 
 	(void)state;
@@ -153,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lists_multiply_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_calibration, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_expectations, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mistakes_have_a_place, setup, teardown),
 	};
 
