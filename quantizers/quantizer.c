@@ -87,6 +87,7 @@ static size_t option_bytes(enum pb_option_type type)
 	case PB_OPTION_REAL: return sizeof(double);
 	case PB_OPTION_BOOL: return sizeof(bool);
 	case PB_OPTION_CHOICE: return sizeof(int);
+	case PB_OPTION_TEXT: return PB_OPTION_TEXT_BYTES;
 	}
 	return 0;
 }
@@ -99,7 +100,7 @@ static enum pb_status check_options(const struct pb_quantizer *q, struct pb_erro
 		size_t size = option_bytes(o->type);
 		if (size == 0)
 			return pb_fail(err, PB_FAILED, "%s: option %s: type %d is not known", q->name, o->name, (int)o->type);
-		if (o->offset > q->options_size || size > q->options_size - o->offset || o->offset % size)
+		if (o->offset > q->options_size || size > q->options_size - o->offset || (o->type != PB_OPTION_TEXT && o->offset % size))
 			return pb_fail(err, PB_FAILED, "%s: option %s: offset %zu does not fit a struct of %zu bytes",
 				q->name, o->name, o->offset, q->options_size);
 	}
@@ -135,11 +136,12 @@ enum pb_status pb_quantizer_check(const struct pb_quantizer *q, struct pb_error 
 	if (q->version == 0)
 		return pb_fail(err, PB_FAILED, "%s: version 0; versions count from 1", q->name);
 
-	const char *missing = !q->wbits ? "wbits" : !q->plan ? "plan" : q->qat ? missing_of_qat(q->qat) : !q->quantize ? "quantize" : NULL;
+	const char *missing = !q->wbits ? "wbits" : !q->plan ? "plan" : q->qat ? missing_of_qat(q->qat) :
+		!q->quantize && !q->program ? "quantize" : NULL;
 	if (missing)
 		return pb_fail(err, PB_FAILED, "%s: no hook %s", q->name, missing);
-	if (q->qat && q->quantize)
-		return pb_fail(err, PB_FAILED, "%s: quantize and qat are two ways for one thing; one of them is needed", q->name);
+	if (!!q->qat + !!q->quantize + !!q->program > 1)
+		return pb_fail(err, PB_FAILED, "%s: quantize, qat and program are ways for one thing; one of them is needed", q->name);
 	return check_options(q, err);
 }
 
@@ -296,8 +298,11 @@ static enum pb_status check_inputs(unsigned needs, const struct pb_quantize_job 
 	return PB_OK;
 }
 
-static enum pb_status check_result(const struct pb_encoded *m, const struct pb_quantize_job *job, uint64_t planned, bool is_bound, struct pb_error *why)
+static enum pb_status check_result(const struct pb_quantizer_use *use, const struct pb_encoded *m, const struct pb_quantize_job *job, uint64_t planned,
+	struct pb_error *why)
 {
+	const struct pb_quantizer *q = use->quantizer;
+	bool is_bound = pb_quantizer_plan_is_bound(use);
 	if (!m)
 		return pb_fail(why, PB_FAILED, "the plugin said ok and gave no matrix");
 	if (m->rows != job->rows || m->cols != job->cols)
@@ -306,6 +311,8 @@ static enum pb_status check_result(const struct pb_encoded *m, const struct pb_q
 	enum pb_status status = pb_encoded_check(m, why);
 	if (status != PB_OK)
 		return pb_fail_prefix(why, "the plugin gave a matrix that is not sound");
+	if (m->claimed_bytes && !q->program)
+		return pb_fail(why, PB_FAILED, "the plugin claims a size of its own; sizes are counted");
 	uint64_t bytes = pb_encoded_bytes(m);
 	if (is_bound ? bytes > planned : bytes != planned)
 		return pb_fail(why, PB_FAILED, "the plugin planned %s%" PRIu64 " bytes and stored %" PRIu64, is_bound ? "at most " : "", planned, bytes);
@@ -383,7 +390,7 @@ enum pb_status pb_quantizer_encode(const struct pb_quantizer_use *use, const str
 	if (status == PB_OK)
 		status = use->quantizer->qat->encode(use->options, &matrix, latent, parameters, &m, &why);
 	if (status == PB_OK)
-		status = check_result(m, job, planned, pb_quantizer_plan_is_bound(use), &why);
+		status = check_result(use, m, job, planned, &why);
 	if (status == PB_OK)
 		status = check_trained(&t, &matrix, latent, parameters, m, &why);
 	if (status != PB_OK) {
@@ -414,23 +421,38 @@ static enum pb_status encode_first(const struct pb_quantizer_use *use, const str
 	return status;
 }
 
+static enum pb_status run_nothing(const void *arg, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
+{
+	(void)arg;
+	(void)job;
+	(void)out;
+	return pb_fail(err, PB_UNSUPPORTED, "it is a program, which the harness runs");
+}
+
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
 {
+	const struct pb_quantizer *q = use->quantizer;
+	if (!q->qat)
+		return pb_quantizer_run_by(use, q->program ? run_nothing : q->quantize, use->options, job, out, err);
+	enum pb_status status = check_inputs(PB_NEEDS_NOTHING, job, err);
+	return status == PB_OK ? encode_first(use, job, out, err) : status;
+}
+
+enum pb_status pb_quantizer_run_by(const struct pb_quantizer_use *use, pb_quantize_fn quantize, const void *arg, const struct pb_quantize_job *job,
+	struct pb_encoded **out, struct pb_error *err)
+{
 	struct pb_error why = { PB_OK, "" };
+	struct pb_encoded *m = NULL;
 	uint64_t planned = 0;
 	enum pb_status status = pb_quantizer_plan(use, job, &planned, err);
 	if (status == PB_OK)
 		status = check_inputs(pb_quantizer_needs(use->quantizer, use->options), job, err);
 	if (status != PB_OK)
 		return status;
-	if (use->quantizer->qat)
-		return encode_first(use, job, out, err);
-
-	struct pb_encoded *m = NULL;
-	status = use->quantizer->quantize(use->options, job, &m, &why);
+	status = quantize(arg, job, &m, &why);
 	if (status != PB_OK)
 		return pass_on(err, status, &why);
-	status = check_result(m, job, planned, pb_quantizer_plan_is_bound(use), &why);
+	status = check_result(use, m, job, planned, &why);
 	if (status != PB_OK) {
 		pb_encoded_free(m);
 		return pass_on(err, status, &why);

@@ -18,7 +18,7 @@
 #include "backends/train/distill.h"
 #include "backends/train/train.h"
 
-#define PB_QUANTIZER_ABI 4
+#define PB_QUANTIZER_ABI 5
 
 /* What a quantizer wants to know of the data; a sum of these. */
 enum pb_needs {
@@ -63,6 +63,12 @@ struct pb_qat {
 		struct pb_encoded **out, struct pb_error *err);
 };
 
+/* A program of the user's own that the harness runs on each matrix; harness/run/external.h says how. */
+struct pb_program {
+	const char *path, *arg;     /* arg: given to it last; "": none */
+	double seconds;             /* for one matrix; then it is killed */
+};
+
 struct pb_quantizer {
 	const char *name;           /* [a-z0-9_]+ */
 	const char *title;          /* "Round to nearest" */
@@ -79,7 +85,7 @@ struct pb_quantizer {
 	/* Bytes that quantize will store for a matrix of that shape, before any work; required. Options that do not fit
 	 * (together, or with this shape) are PB_USAGE or PB_UNSUPPORTED. */
 	enum pb_status (*plan)(const void *options, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes, struct pb_error *err);
-	/* One matrix; called in parallel for different matrices; required, or `qat` in its place. *out is owned by the caller. */
+	/* One matrix; called in parallel for different matrices; required, or `qat` or `program` in its place. *out is owned by the caller. */
 	enum pb_status (*quantize)(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err);
 	/* Optional: plan for one matrix, when the bytes depend on more than its shape. Of the job's numbers it may only ask
 	 * which there are (NULL or not); weights may be NULL. Without this hook plan holds for every matrix. */
@@ -90,6 +96,8 @@ struct pb_quantizer {
 	const struct pb_qat *qat;   /* of a method that is trained; else NULL */
 	/* Optional: bytes of a whole model by the rule of size of the method's paper, which may leave out what is stored. */
 	double (*paper_bytes)(const void *options, const struct pb_config *config);
+	/* Of a method that is a program: which one. What it gives is stored as f32, and its size is what the program claims. */
+	struct pb_program (*program)(const void *options);
 };
 
 /* The registry: sorted by name. */
@@ -126,6 +134,10 @@ bool pb_quantizer_plan_is_bound(const struct pb_quantizer_use *use);
  * the right shape, pb_encoded_check, bytes as planned (not more, where the plan is a bound). A method that is trained: as it
  * is before the first step. The message names neither quantizer nor matrix. */
 enum pb_status pb_quantizer_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
+/* The same, and the same checks, with another function in place of the hook, that gets arg in place of the options. */
+typedef enum pb_status (*pb_quantize_fn)(const void *arg, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err);
+enum pb_status pb_quantizer_run_by(const struct pb_quantizer_use *use, pb_quantize_fn quantize, const void *arg, const struct pb_quantize_job *job,
+	struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
 /* The transform of a trained method with these options, which outlive it. */
 struct pb_transform_f32 pb_quantizer_transform(const struct pb_quantizer_use *use);
 /* A matrix after training: encode and the same checks, and that its decoding is what forward gives. latent: (rows, cols) in place of

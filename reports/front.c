@@ -69,6 +69,11 @@ static int compare_points_down(const void *pa, const void *pb)
 	return c ? c : compare_identity(a->row, b->row);
 }
 
+bool pb_point_is_claimed(const struct pb_point *point)
+{
+	return strcmp(point->row->size_convention, "claimed") == 0;
+}
+
 static enum pb_separated separated(const struct pb_point *p, const struct pb_point *smaller)
 {
 	if (!isfinite(p->stderr_value) || !isfinite(smaller->stderr_value))
@@ -92,6 +97,12 @@ static void mark_separated(struct pb_front *front)
 	}
 }
 
+/* A size that is only claimed is no rival to counted ones. */
+static double counted(const struct pb_point *p, double size)
+{
+	return pb_point_is_claimed(p) ? NAN : size;
+}
+
 static enum pb_status mark_front(struct pb_front *front, struct pb_error *err)
 {
 	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
@@ -99,7 +110,7 @@ static enum pb_status mark_front(struct pb_front *front, struct pb_error *err)
 	enum pb_membership *members = pb_alloc(front->n_points, sizeof *members);
 	enum pb_status st = values && members ? PB_OK : pb_out_of_memory(err, "fronts");
 	for (size_t i = 0; i < front->n_points && st == PB_OK; i++) {
-		values[2 * i] = front->points[i].bytes;
+		values[2 * i] = counted(&front->points[i], front->points[i].bytes);
 		values[2 * i + 1] = front->points[i].value;
 	}
 	if (st == PB_OK)
@@ -134,7 +145,7 @@ static enum pb_status mark_bits_front(struct pb_front *front, struct pb_error *e
 		qsort(points, front->n_points, sizeof *points, compare_models);
 	for (size_t i = 0, n; i < front->n_points && st == PB_OK; i += n) {
 		for (n = 0; i + n < front->n_points && strcmp(points[i + n]->row->model, points[i]->row->model) == 0; n++) {
-			values[2 * n] = points[i + n]->bits;
+			values[2 * n] = counted(points[i + n], points[i + n]->bits);
 			values[2 * n + 1] = points[i + n]->value;
 		}
 		st = pb_front_members(&axes, values, n, members, err);

@@ -52,6 +52,8 @@ void pb_fronts_free(struct pb_fronts *fronts);
 /* fronts.csv: every point of every front. */
 enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 
+/* Whether nobody has counted the point's size: such points are drawn, and are on no front. */
+bool pb_point_is_claimed(const struct pb_point *point);
 /* Whether the metric is a fraction that is shown in percent. */
 bool pb_front_is_percent(const struct pb_front *front);
 /* Whether a value axis is logarithmic: perplexities, divergences, losses. */

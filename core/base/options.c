@@ -40,6 +40,7 @@ static void set_default(const struct pb_option *o, void *options)
 	case PB_OPTION_REAL: *(double *)p = o->default_number; break;
 	case PB_OPTION_BOOL: *(bool *)p = o->default_number != 0; break;
 	case PB_OPTION_CHOICE: *(int *)p = choice_index(o, o->default_choice); break;
+	case PB_OPTION_TEXT: strcpy(p, o->default_choice); break;
 	}
 }
 
@@ -129,6 +130,13 @@ enum pb_status pb_options_set(const struct pb_option *table, void *options, cons
 		pb_text_free(&list);
 		return status;
 	}
+	case PB_OPTION_TEXT:
+		if (strlen(value) >= PB_OPTION_TEXT_BYTES)
+			return pb_fail(err, PB_USAGE, "%s: %s: longer than %d bytes", who, name, PB_OPTION_TEXT_BYTES - 1);
+		if (!pb_utf8_valid(value, strlen(value)))
+			return pb_fail(err, PB_USAGE, "%s: %s: not UTF-8", who, name);
+		strcpy(p, value);
+		return PB_OK;
 	}
 	return pb_fail(err, PB_FAILED, "%s: %s: an option without a type", who, name);
 }
@@ -177,6 +185,7 @@ json_t *pb_options_json(const struct pb_option *table, const void *options)
 		case PB_OPTION_REAL: value = pb_json_number(*(const double *)p); break;
 		case PB_OPTION_BOOL: value = json_boolean(*(const bool *)p); break;
 		case PB_OPTION_CHOICE: value = json_string(table->choices[*(const int *)p]); break;
+		case PB_OPTION_TEXT: value = json_string(p); break;
 		}
 		/* Also fails, and leaves nothing behind, when value is NULL. */
 		if (json_object_set_new(object, table->name, value) != 0) {
@@ -206,6 +215,9 @@ static void put_value(const struct pb_option *o, const void *options, struct pb_
 	case PB_OPTION_CHOICE:
 		pb_text_string(out, o->choices[*(const int *)p]);
 		break;
+	case PB_OPTION_TEXT:
+		pb_text_string(out, p);
+		break;
 	}
 }
 
@@ -217,6 +229,7 @@ static bool is_default(const struct pb_option *o, const void *options)
 	case PB_OPTION_REAL: return *(const double *)p == o->default_number;
 	case PB_OPTION_BOOL: return *(const bool *)p == (o->default_number != 0);
 	case PB_OPTION_CHOICE: return strcmp(o->choices[*(const int *)p], o->default_choice) == 0;
+	case PB_OPTION_TEXT: return strcmp(p, o->default_choice) == 0;
 	}
 	return false;
 }
@@ -247,6 +260,11 @@ enum pb_status pb_options_check(const struct pb_option *table, const char *who, 
 				return pb_fail(err, PB_FAILED, "%s: option '%s': the default is not one of the choices", who, o->name);
 			continue;
 		}
+		if (o->type == PB_OPTION_TEXT) {
+			if (o->default_choice == NULL || strlen(o->default_choice) >= PB_OPTION_TEXT_BYTES)
+				return pb_fail(err, PB_FAILED, "%s: option '%s': there is no default, or it is too long", who, o->name);
+			continue;
+		}
 		if (!(o->low <= o->default_number && o->default_number <= o->high))
 			return pb_fail(err, PB_FAILED, "%s: option '%s': the default is out of range", who, o->name);
 		if (o->type == PB_OPTION_INT && (o->default_number != floor(o->default_number) || !(fabs(o->default_number) < 0x1p63)))
@@ -257,7 +275,7 @@ enum pb_status pb_options_check(const struct pb_option *table, const char *who, 
 
 static void put_form(const struct pb_option *o, struct pb_text *out)
 {
-	static const char *const types[] = { [PB_OPTION_INT] = "INT", [PB_OPTION_REAL] = "REAL", [PB_OPTION_BOOL] = "BOOL" };
+	static const char *const types[] = { [PB_OPTION_INT] = "INT", [PB_OPTION_REAL] = "REAL", [PB_OPTION_BOOL] = "BOOL", [PB_OPTION_TEXT] = "TEXT" };
 	pb_text_printf(out, "%s=", o->name);
 	if (o->type != PB_OPTION_CHOICE)
 		pb_text_string(out, types[o->type]);
@@ -272,6 +290,8 @@ static void put_range(const struct pb_option *o, struct pb_text *out)
 	char low[32], high[32], value[32];
 	if (o->type == PB_OPTION_CHOICE) {
 		pb_text_printf(out, "(%s)", o->default_choice);
+	} else if (o->type == PB_OPTION_TEXT) {
+		pb_text_printf(out, "(%s)", *o->default_choice ? o->default_choice : "none");
 	} else if (o->type == PB_OPTION_BOOL) {
 		pb_text_printf(out, "(%s)", o->default_number != 0 ? "true" : "false");
 	} else {

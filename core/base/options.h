@@ -10,15 +10,17 @@
 #include "core/base/status.h"
 #include "core/base/text.h"
 
-enum pb_option_type { PB_OPTION_INT, PB_OPTION_REAL, PB_OPTION_BOOL, PB_OPTION_CHOICE };
+enum pb_option_type { PB_OPTION_INT, PB_OPTION_REAL, PB_OPTION_BOOL, PB_OPTION_CHOICE, PB_OPTION_TEXT };
+
+#define PB_OPTION_TEXT_BYTES 512 /* of every text in an options struct, with its NUL */
 
 struct pb_option {
 	const char *name;                /* NULL ends the table */
 	enum pb_option_type type;
-	size_t offset;                   /* of an int64_t, double, bool, or int (index of the choice) in the options struct */
+	size_t offset;                   /* of an int64_t, double, bool, int (index of the choice) or char [PB_OPTION_TEXT_BYTES] in the options struct */
 	double low, high;                /* inclusive; INT and REAL */
 	double default_number;           /* INT, REAL, BOOL (0 or 1) */
-	const char *default_choice;      /* CHOICE */
+	const char *default_choice;      /* CHOICE, TEXT */
 	const char *const *choices;      /* CHOICE, NULL-terminated */
 	const char *help;                /* one line, with the unit */
 };
@@ -27,6 +29,7 @@ struct pb_option {
 #define PB_OPT_REAL(s, f, lo, hi, def, text) { .name = #f, .type = PB_OPTION_REAL, .offset = offsetof(s, f), .low = lo, .high = hi, .default_number = def, .help = text }
 #define PB_OPT_BOOL(s, f, def, text)         { .name = #f, .type = PB_OPTION_BOOL, .offset = offsetof(s, f), .high = 1, .default_number = def, .help = text }
 #define PB_OPT_CHOICE(s, f, list, def, text) { .name = #f, .type = PB_OPTION_CHOICE, .offset = offsetof(s, f), .choices = list, .default_choice = def, .help = text }
+#define PB_OPT_TEXT(s, f, def, text)         { .name = #f, .type = PB_OPTION_TEXT, .offset = offsetof(s, f), .default_choice = def, .help = text }
 #define PB_OPT_END { .name = NULL }
 
 /* Fills every option with its default. `options` points to the plugin's struct. */

@@ -133,6 +133,8 @@ struct pb_encoded {
 	void *rank_u, *rank_v;          /* (rows, rank), (rank, cols) */
 
 	enum pb_post post;
+
+	uint64_t claimed_bytes;         /* what its maker says that it takes, in place of the bytes of its parts; 0: nothing is said */
 };
 
 /* An empty matrix of that shape with an arena of its own; code DENSE, nothing in it. */

@@ -280,6 +280,8 @@ json_t *pb_encoded_describe(const struct pb_encoded *m)
 		put(&w, "low_rank", describe_count("rank", m->rank, m->rank_dtype));
 	if (m->post != PB_POST_NONE)
 		put_string(&w, "post", post_names[m->post]);
+	if (m->claimed_bytes)
+		put_integer(&w, "claimed_bytes", m->claimed_bytes);
 	return finish(&w);
 }
 
@@ -735,6 +737,8 @@ static enum pb_status restore_parts(struct restorer *r, const json_t *descriptio
 	if (!status && json_object_get(description, "post"))
 		status = get_choice(description, "post", post_names, &post, r->err);
 	m->post = (enum pb_post)post;
+	if (!status && json_object_get(description, "claimed_bytes"))
+		status = get_integer(description, "claimed_bytes", MAX_WEIGHTS, &m->claimed_bytes, r->err);
 	return status ? status : pb_encoded_check(m, r->err);
 }
 
@@ -742,7 +746,7 @@ enum pb_status pb_encoded_restore(struct pb_encoded **out, const json_t *descrip
 	struct pb_error *err)
 {
 	static const char *const keys[] = { "rows", "cols", "code", "dtype", "width", "levels", "vector", "block", "block_scale",
-		"block_offset", "row_scale", "col_scale", "col_offset", "kept", "sparse", "low_rank", "post", NULL };
+		"block_offset", "row_scale", "col_scale", "col_offset", "kept", "sparse", "low_rank", "post", "claimed_bytes", NULL };
 	struct restorer r = { .find = find, .arg = arg, .err = err };
 	const json_t *object;
 	uint32_t rows, cols;

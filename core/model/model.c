@@ -415,11 +415,16 @@ struct pb_size pb_model_size(const struct pb_model *model)
 	struct pb_size size = { 0 };
 	for (uint32_t i = 0; i < model->n_matrices; i++) {
 		const struct pb_matrix *x = &model->matrices[i];
-		size.weight_bytes += x->encoded ? pb_encoded_bytes(x->encoded) : x->source.bytes;
+		uint64_t stored = x->encoded ? pb_encoded_bytes(x->encoded) : x->source.bytes;
+		bool is_claimed = x->encoded && x->encoded->claimed_bytes;
+		size.weight_bytes += is_claimed ? x->encoded->claimed_bytes : stored;
+		size.stored_bytes += stored;
+		size.is_claimed |= is_claimed;
 	}
 	for (unsigned i = 0; i < pb_model_kept_count(model); i++)
 		size.kept_bytes += pb_model_kept((struct pb_model *)model, i).tensor->bytes;
 	size.model_bytes = size.weight_bytes + size.kept_bytes;
+	size.stored_bytes += size.kept_bytes;
 	size.effective_bits = 8.0 * (double)size.weight_bytes / (double)model->matrix_parameters;
 	return size;
 }

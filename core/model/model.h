@@ -74,17 +74,19 @@ void pb_matrix_set_encoded(struct pb_matrix *matrix, struct pb_encoded *encoded)
 /* The source (or the decoded encoding) as f32 (rows, cols). */
 enum pb_status pb_matrix_read(const struct pb_matrix *matrix, float *out, struct pb_error *err) PB_MUST_CHECK;
 
-/* Sizes by bytes. weight: the quantizable matrices as encoded (source bytes where encoded is NULL);
- * kept: embedding, head (once when tied), norms, as stored in the source; model = weight + kept. */
+/* Sizes by bytes. weight: the quantizable matrices as encoded (source bytes where encoded is NULL), or as claimed where an
+ * encoding has a claim; kept: embedding, head (once when tied), norms, as stored in the source; model = weight + kept. */
 struct pb_size {
 	uint64_t weight_bytes, kept_bytes, model_bytes;
 	double effective_bits;      /* 8 * weight_bytes / matrix_parameters */
+	bool is_claimed;            /* weight_bytes has claims in it: it is not what is stored */
+	uint64_t stored_bytes;      /* of all parts and kept tensors: model_bytes, unless there are claims */
 };
 struct pb_size pb_model_size(const struct pb_model *model);
 
 /* Writes a folder that pb_model_open reads: model.safetensors (every part of every matrix as
  * MATRIX.PART, kept tensors by their names), paretobench.json (config, encodings, `quantization`,
- * hash of the source). The data bytes of the file equal pb_model_size().model_bytes. */
+ * hash of the source). The data bytes of the file equal pb_model_size().stored_bytes. */
 enum pb_status pb_model_write(const struct pb_model *model, const char *folder, const json_t *quantization, struct pb_error *err) PB_MUST_CHECK;
 
 /* The tokenizer file beside a model: tokenizer.json, tokenizer.model, tokenizer.bin, the first of them (in the model's folder); pb_free'd.

@@ -66,8 +66,8 @@ static enum pb_status make_list(struct list *l, struct pb_model *model, struct p
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < l->n; i++)
 		bytes += l->tensors[i].tensor.bytes;
-	if (!status && bytes != pb_model_size(model).model_bytes)
-		status = pb_fail(err, PB_FAILED, "%s: %" PRIu64 " bytes to write, the sizes say %" PRIu64, model->path, bytes, pb_model_size(model).model_bytes);
+	if (!status && bytes != pb_model_size(model).stored_bytes)
+		status = pb_fail(err, PB_FAILED, "%s: %" PRIu64 " bytes to write, the sizes say %" PRIu64, model->path, bytes, pb_model_size(model).stored_bytes);
 	return status;
 }
 

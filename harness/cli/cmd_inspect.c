@@ -143,6 +143,8 @@ static json_t *describe(const struct inspect_state *s, const struct pb_model *mo
 		"weight_bytes", (json_int_t)size.weight_bytes, "kept_bytes", (json_int_t)size.kept_bytes, "model_bytes", (json_int_t)size.model_bytes,
 		"effective_bits", size.effective_bits, "tokenizer", describe_tokenizer(s, model));
 
+	if (size.is_claimed)
+		json_object_set_new(about, "stored_bytes", json_integer((json_int_t)size.stored_bytes));
 	if (model->quantization) {
 		json_object_set(about, "quantization", model->quantization);
 		json_object_set_new(about, "paper_bytes", paper_bytes(model));
@@ -190,6 +192,10 @@ static void format_text(const json_t *about, const struct pb_model *model, struc
 	pb_text_printf(t, "weights      %s (%llu bytes, %.4f effective bits)\n", weight, (unsigned long long)size.weight_bytes, size.effective_bits);
 	pb_text_printf(t, "kept         %s (%llu bytes: embedding, norms%s)\n", kept, (unsigned long long)size.kept_bytes, c->tied_head ? "" : ", head");
 	pb_text_printf(t, "model        %s (%llu bytes)\n", whole, (unsigned long long)size.model_bytes);
+	if (size.is_claimed) {
+		pb_format_size(whole, (double)size.stored_bytes);
+		pb_text_printf(t, "stored       %s (%llu bytes): the sizes above are claimed by the program that quantized\n", whole, (unsigned long long)size.stored_bytes);
+	}
 	if (json_is_real(json_object_get(about, "paper_bytes"))) {
 		pb_format_size(whole, json_real_value(json_object_get(about, "paper_bytes")));
 		pb_text_printf(t, "paper's rule %s (%.0f bytes)\n", whole, json_real_value(json_object_get(about, "paper_bytes")));

@@ -91,8 +91,8 @@ static enum pb_status print_size(const struct pb_model *model, const char *folde
 
 	pb_format_size(weight, (double)size.weight_bytes);
 	pb_format_size(whole, (double)size.model_bytes);
-	pb_text_printf(&t, "%s: weights %s (%llu bytes, %.4f effective bits), model %s (%llu bytes)\n", folder, weight, (unsigned long long)size.weight_bytes,
-		size.effective_bits, whole, (unsigned long long)size.model_bytes);
+	pb_text_printf(&t, "%s: weights %s (%llu bytes, %.4f effective bits), model %s (%llu bytes)%s\n", folder, weight, (unsigned long long)size.weight_bytes,
+		size.effective_bits, whole, (unsigned long long)size.model_bytes, size.is_claimed ? ", as claimed by the program" : "");
 	st = pb_print(&t, err);
 	pb_text_free(&t);
 	return st;

@@ -409,6 +409,13 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 	pb_hash_string(hash, b->name);
 	pb_hash_bytes(hash, &(uint32_t){ b->version }, sizeof(uint32_t));
 	pb_hash_string(hash, backend_options);
+	if (q->program) {
+		enum pb_status st = hash_data(w, q->program(parts->quantizer.options).path, &data_hash, err);
+
+		if (st)
+			return st;
+		pb_hash_string(hash, data_hash);
+	}
 	if (needs & PB_NEEDS_TRAINING) {
 		enum pb_status st = hash_data(w, cell->training->data, &data_hash, err);
 
@@ -876,6 +883,7 @@ static enum pb_status run_quantized(struct cell_run *run, const struct pb_model 
 	run->base.weight_bytes = (int64_t)size.weight_bytes;
 	run->base.model_bytes = (int64_t)size.model_bytes;
 	run->base.effective_bits = size.effective_bits;
+	run->base.size_convention = size.is_claimed ? "claimed" : "packed";
 	return run_tasks(run, model, tokenizer, why, err);
 }
 

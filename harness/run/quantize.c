@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "harness/run/external.h"
 
 struct quantize_work {
 	struct pb_model *model;
@@ -62,7 +63,7 @@ static enum pb_status quantize_one(struct quantize_work *work, size_t i, struct 
 	if (work->calibration)
 		pb_calibration_fill(work->calibration, m, &job);
 	if (!st)
-		st = pb_quantizer_run(work->use, &job, &work->done[i], err);
+		st = work->use->quantizer->program ? pb_external_run(work->use, &job, &work->done[i], err) : pb_quantizer_run(work->use, &job, &work->done[i], err);
 	pb_free(std);
 	pb_free(weights);
 	return st;
@@ -94,6 +95,8 @@ enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_q
 
 	if (!st && needs & PB_NEEDS_TRAINING)
 		return pb_trained_check(training, use, model, err);
+	if (!st && use->quantizer->program)
+		st = pb_external_check(use, err);
 	return st ? st : pb_calibration_check(calibration, use->quantizer, needs, model, err);
 }
 

@@ -83,6 +83,41 @@ static void messages(void **state)
 	assert_string_equal(err.text, "identity: unknown option 'bits': there are none");
 }
 
+static void texts(void **state)
+{
+	struct named {
+		char path[PB_OPTION_TEXT_BYTES];
+	} s;
+	static const struct pb_option named[] = { PB_OPT_TEXT(struct named, path, "here", "a path"), PB_OPT_END };
+	static const struct pb_option none[] = { { .name = "path", .type = PB_OPTION_TEXT, .help = "x" }, PB_OPT_END };
+	char text[PB_OPTION_TEXT_BYTES + 8] = "path=";
+	struct pb_text label = { 0 }, help = { 0 };
+	struct pb_error err;
+	(void)state;
+	pb_options_default(named, &s);
+	assert_string_equal(s.path, "here");
+	assert_int_equal(pb_options_check(named, "x", &err), PB_OK);
+	assert_int_equal(pb_options_parse(named, &s, "x", "path=./a b=c", &err), PB_OK);
+	assert_string_equal(s.path, "./a b=c");
+	pb_options_label(named, &s, &label);
+	assert_string_equal(pb_text_c(&label), "path=./a b=c");
+	pb_options_help(named, NULL, &help);
+	assert_string_equal(pb_text_c(&help), "  path=TEXT  (here)  a path\n");
+	json_t *v = pb_options_json(named, &s);
+	assert_string_equal(json_string_value(json_object_get(v, "path")), "./a b=c");
+	json_decref(v);
+	memset(text + 5, 'y', PB_OPTION_TEXT_BYTES);
+	assert_int_equal(pb_options_parse(named, &s, "x", text, &err), PB_USAGE);
+	assert_string_equal(err.text, "x: path: longer than 511 bytes");
+	text[5 + PB_OPTION_TEXT_BYTES - 1] = '\0';
+	assert_int_equal(pb_options_parse(named, &s, "x", text, &err), PB_OK);
+	assert_int_equal(pb_options_parse(named, &s, "x", "path=\xff", &err), PB_USAGE);
+	assert_string_equal(err.text, "x: path: not UTF-8");
+	assert_int_equal(pb_options_check(none, "x", &err), PB_FAILED);
+	pb_text_free(&label);
+	pb_text_free(&help);
+}
+
 static void echo(void **state)
 {
 	(void)state;
@@ -153,7 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_and_parsing),
 		cmocka_unit_test(messages),
-		cmocka_unit_test(echo),
+		cmocka_unit_test(texts), cmocka_unit_test(echo),
 		cmocka_unit_test(checks_tables),
 		cmocka_unit_test(help),
 	};

@@ -327,8 +327,10 @@ static struct pb_encoded *make(struct pb_rng *r, const struct recipe *k, float *
 		free(u);
 		free(v);
 	}
-	if (k->extras & POST)
+	if (k->extras & POST) {
 		m->post = PB_POST_LAYERNORM;
+		m->claimed_bytes = 77;
+	}
 	free(full);
 	free(is_kept);
 	free(values);
@@ -425,6 +427,7 @@ static void expect_restored(const struct pb_encoded *m, const float *expected, s
 	expect_same(back, expected);
 	assert_int_equal(pb_encoded_bytes(back), bytes);
 	assert_int_equal(back->post, m->post);
+	assert_int_equal(back->claimed_bytes, m->claimed_bytes);
 	json_t *again = pb_encoded_describe(back);
 	assert_true(json_equal(again, description));
 	json_decref(again);
