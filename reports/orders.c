@@ -281,7 +281,7 @@ static enum pb_status make_order(struct pb_order *o, struct pb_arena *arena, con
 	o->better_value = mean_value(&b);
 	o->worse_value = mean_value(&w);
 	o->verdict = verdict_of(o->better_value - o->worse_value, b.rows[0]->higher_is_better);
-	st = pb_pair_make(&o->pair, arena, stores, &(struct pb_side){ w.rows, w.n }, &(struct pb_side){ b.rows, b.n }, err);
+	st = pb_pair_make(&o->pair, arena, &(struct pb_side){ w.rows, w.n, stores }, &(struct pb_side){ b.rows, b.n, stores }, err);
 	if (!st) {
 		o->tested = !o->pair.refusal && !isnan(o->pair.test.p);
 		o->why = o->tested ? "" : o->pair.refusal ? o->pair.refusal : "one item has no error";

@@ -271,7 +271,7 @@ void pb_pair_format(char out[96], const struct pb_pair *pair)
 	int decimals = half > 0 ? (int)(1 - floor(log10(half))) : 2;
 
 	decimals = decimals < 0 ? 0 : decimals > 9 ? 9 : decimals;
-	snprintf(out, 96, "%+.*f%s (%+.*f to %+.*f)", decimals, unit * pair->difference.value, percent ? " pp" : "", decimals, unit * pair->test.low,
+	snprintf(out, 96, "%+.*f%s (%+.*f to %+.*f)", decimals, unit * pair->difference.value, percent ? " pp" : strcmp(pair->scale, "nll") == 0 ? " nats" : "", decimals, unit * pair->test.low,
 		decimals, unit * pair->test.high);
 }
 
@@ -286,12 +286,12 @@ void pb_format_p(char out[32], double p)
 }
 
 /* The items of each seed of a side. */
-static enum pb_status read_side(const struct pb_item_stores *stores, struct pb_arena *arena, const struct pb_side *side, struct pb_items *items, struct pb_error *err)
+static enum pb_status read_side(struct pb_arena *arena, const struct pb_side *side, struct pb_items *items, struct pb_error *err)
 {
 	for (size_t k = 0; k < side->n; k++)
-		for (size_t i = 0; i < stores->n && !items[k].n; i++) {
+		for (size_t i = 0; i < side->stores->n && !items[k].n; i++) {
 			struct pb_stored_item *list = NULL;
-			enum pb_status st = pb_store_items(stores->stores[i], arena, side->rows[k]->cell, side->rows[k]->task, &list, &items[k].n, err);
+			enum pb_status st = pb_store_items(side->stores->stores[i], arena, side->rows[k]->cell, side->rows[k]->task, &list, &items[k].n, err);
 
 			if (st)
 				return st;
@@ -311,8 +311,7 @@ static const char *rows_differ(struct pb_arena *arena, const struct pb_side *fir
 	return why;
 }
 
-enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const struct pb_item_stores *stores, const struct pb_side *first,
-	const struct pb_side *second, struct pb_error *err)
+enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const struct pb_side *first, const struct pb_side *second, struct pb_error *err)
 {
 	struct pb_pair pair = {0};
 	bool failed;
@@ -334,9 +333,9 @@ enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const s
 	if (!items)
 		st = pb_out_of_memory(err, "a comparison");
 	if (!st)
-		st = read_side(stores, scratch, first, items, err);
+		st = read_side(scratch, first, items, err);
 	if (!st)
-		st = read_side(stores, scratch, second, items + first->n, err);
+		st = read_side(scratch, second, items + first->n, err);
 	if (!st)
 		st = pb_pair_items(out, arena, first->rows[0]->metric, items, first->n, items + first->n, second->n, err);
 	pb_arena_free(scratch);

@@ -20,6 +20,7 @@ struct pb_item_stores {
 struct pb_side {
 	const struct pb_row *const *rows;
 	size_t n;
+	const struct pb_item_stores *stores;
 };
 
 struct pb_pair {
@@ -38,10 +39,9 @@ const char *pb_pair_scale(const char *metric);
  * know, nothing is refused. In the arena; also NULL with *failed when memory is out. */
 const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *first, const struct pb_row *second, bool *failed);
 /* Texts of the pair are constants or in the arena. */
-enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const struct pb_item_stores *stores, const struct pb_side *first,
-	const struct pb_side *second, struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_pair_make(struct pb_pair *out, struct pb_arena *arena, const struct pb_side *first, const struct pb_side *second, struct pb_error *err) PB_MUST_CHECK;
 
-/* "-1.20 pp (-2.10 to -0.30)", "-0.0123 (-0.0150 to -0.0096)": the difference with its 95 % interval. */
+/* "-1.20 pp (-2.10 to -0.30)", "-0.0123 nats (-0.0150 to -0.0096)": the difference with its 95 % interval. */
 void pb_pair_format(char out[96], const struct pb_pair *pair);
 void pb_format_p(char out[32], double p);   /* "0.012", "<0.0001"; "n/a" */
 

@@ -172,8 +172,8 @@ static void from_records(void **state)
 	struct pb_store *stores[2];
 	struct pb_row rows[3];
 	const struct pb_row *first = &rows[0], *second = &rows[1], *third = &rows[2];
-	struct pb_side one = { &first, 1 }, two = { &second, 1 }, three = { &third, 1 };
 	struct pb_item_stores from = { stores, 2 };
+	struct pb_side one = { &first, 1, &from }, two = { &second, 1, &from }, three = { &third, 1, &from };
 	struct pb_pair p;
 
 	(void)state;
@@ -182,17 +182,17 @@ static void from_records(void **state)
 	put(stores[0], "c1", "lmeh", &a, &rows[0]);
 	put(stores[1], "c2", "lmeh", &b, &rows[1]);
 	put(stores[1], "c3", "onebit-lmeh", &b, &rows[2]);
-	OK(pb_pair_make(&p, arena, &from, &one, &two, ERR));
+	OK(pb_pair_make(&p, arena, &one, &two, ERR));
 	assert_null(p.refusal);
 	assert_true(fabs(p.difference.value + 0.2) < 1e-15);
-	OK(pb_pair_make(&p, arena, &from, &one, &three, ERR));
+	OK(pb_pair_make(&p, arena, &one, &three, ERR));
 	assert_string_equal(p.refusal, "the protocol (lmeh, onebit-lmeh)");
 	rows[0].metric = rows[1].metric = "kld";
-	OK(pb_pair_make(&p, arena, &from, &one, &two, ERR));
+	OK(pb_pair_make(&p, arena, &one, &two, ERR));
 	assert_string_equal(p.refusal, "no items are kept of this metric");
 	rows[0].metric = rows[1].metric = "acc";
 	rows[1].cell = "c9";
-	OK(pb_pair_make(&p, arena, &from, &one, &two, ERR));
+	OK(pb_pair_make(&p, arena, &one, &two, ERR));
 	assert_string_equal(p.refusal, "the number of items (40, 0)");
 	for (size_t i = 0; i < 2; i++)
 		pb_store_close(stores[i]);
