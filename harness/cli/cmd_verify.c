@@ -2,15 +2,20 @@
 #include <string.h>
 #include "core/base/file.h"
 #include "harness/cli/cli.h"
+#include "harness/cli/records.h"
 #include "reports/claims/print.h"
+#include "reports/measured.h"
 
 struct verify_state {
 	const char *format;
 	bool detect;
+	const char **runs;
+	size_t n_runs;
 };
 
 static const struct pb_flag flags[] = {
 	{ "format", 'f', "FORMAT", "table, json or md (default: table)" },
+	{ "run", 'r', "DIR", "also what the rows of a run say of the claims; may be repeated" },
 	{ "detect", 0, NULL, "instead: what looks wrong in the published numbers, whatever is claimed of them" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -19,9 +24,19 @@ static enum pb_status verify_set(void *state, struct pb_cli *cli, const char *na
 {
 	struct verify_state *s = state;
 
-	(void)cli;
 	if (strcmp(name, "detect") == 0) {
 		s->detect = true;
+		return PB_OK;
+	}
+	if (strcmp(name, "run") == 0) {
+		const char **runs = pb_arena_alloc(cli->arena, s->n_runs + 1, sizeof(*runs));
+
+		if (!runs)
+			return pb_out_of_memory(err, "the command line");
+		for (size_t i = 0; i < s->n_runs; i++)
+			runs[i] = s->runs[i];
+		runs[s->n_runs++] = value;
+		s->runs = runs;
 		return PB_OK;
 	}
 	s->format = value;
@@ -129,6 +144,28 @@ static enum pb_status detect(const struct verify_state *s, struct pb_cli *cli, c
 	return st;
 }
 
+/* Opens the records of --run, measures, and closes them. */
+static enum pb_status measure(const struct verify_state *s, struct pb_cli *cli, struct pb_claims *claims, struct pb_claim *const *chosen, size_t n, struct pb_error *err)
+{
+	struct pb_store **stores = pb_arena_alloc(cli->arena, s->n_runs, sizeof(struct pb_store *));
+	struct pb_item_stores items = { stores, s->n_runs };
+	struct pb_rows rows;
+	enum pb_status st = stores ? pb_records_check(s->runs, s->n_runs, err) : pb_out_of_memory(err, "the list of runs");
+
+	pb_rows_init(&rows);
+	for (size_t i = 0; !st && i < s->n_runs; i++) {
+		st = pb_store_open(&stores[i], s->runs[i], false, err);
+		if (!st)
+			st = pb_store_rows(stores[i], &rows, err);
+	}
+	for (size_t i = 0; !st && i < n; i++)
+		st = pb_measure_claim(claims, chosen[i], &rows, &items, err);
+	for (size_t i = 0; stores && i < s->n_runs; i++)
+		pb_store_close(stores[i]);
+	pb_rows_free(&rows);
+	return st;
+}
+
 static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct verify_state *s = state;
@@ -146,11 +183,14 @@ static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, str
 		st = choose(cli, &claims, &chosen, &n, err);
 	for (size_t i = 0; !st && i < n; i++)
 		st = pb_claim_judge(&claims, chosen[i], err);
+	if (!st && s->n_runs)
+		st = measure(s, cli, &claims, chosen, n, err);
 	if (!st)
 		st = print(s, &(struct pb_verdicts){ chosen, n }, cli->n_args || cli->verbosity, err);
 	/* Of all claims, some are known to fail; a claim that was asked for is refuted when it does. */
 	for (size_t i = 0; !st && i < n; i++)
-		if (chosen[i]->verdict != chosen[i]->expected || (cli->n_args && chosen[i]->verdict == PB_FAILS))
+		if (chosen[i]->verdict != chosen[i]->expected || (cli->n_args && chosen[i]->verdict == PB_FAILS)
+			|| (chosen[i]->measured && chosen[i]->measured->verdict == PB_CONTRADICTED))
 			*code = 3;
 	pb_claims_free(&claims);
 	return st;
@@ -163,7 +203,10 @@ const struct pb_command pb_cmd_verify = {
 	.help = "Tests claims of papers on the numbers that they print: HOLDS, FAILS, DEPENDS (on what), UNTESTABLE (what is\n"
 		"missing). CLAIMS are ids, patterns (A-PQ*) or files of claims (FILE.yaml); none: all that come with the program.\n"
 		"For claims that are named, or with -v: every test with its numbers, and every number with its source.\n"
-		"Exit code 3: a verdict is not the one that the claim's file expects, or a claim that was named fails.",
+		"With --run, what measured rows say: REPRODUCED, OFF (by how much), CONTRADICTED (a paired test, Holm over the\n"
+		"claim, says the opposite), PROTOCOL DIFFERS, UNDERPOWERED (with the items that would be needed).\n"
+		"Exit code 3: a verdict is not the one that the claim's file expects, a claim that was named fails, or a run\n"
+		"contradicts one.",
 	.flags = flags,
 	.least = 0,
 	.most = 1000,

@@ -186,6 +186,19 @@ static enum pb_status read_verdict(struct reader *r, const struct pb_yaml *map, 
 	return pb_yaml_fail(node, r->err, "a verdict is HOLDS, FAILS, DEPENDS or UNTESTABLE, not '%s'", node->text);
 }
 
+static enum pb_status read_run(struct reader *r, const struct pb_yaml *run, struct pb_claim *c)
+{
+	enum pb_status st;
+
+	c->how = "";
+	if (!run)
+		return PB_OK;
+	st = pb_comparison_parse(&c->comparison, &c->has_comparison, run, r->err);
+	if (!st)
+		c->how = pb_yaml_get(run, "how")->text;
+	return st;
+}
+
 static enum pb_status read_claim(struct reader *r, const struct pb_yaml *node, struct pb_claim *c)
 {
 	static const char *const keys[] = { "id", "statement", "source", "rows", "let", "test", "beside", "untestable", "verdict", "protocol", "note", "run", NULL };
@@ -225,8 +238,7 @@ static enum pb_status read_claim(struct reader *r, const struct pb_yaml *node, s
 		return pb_yaml_fail(pb_yaml_get(node, "id"), r->err, "a claim %s is there already, at %s:%u", c->id, pb_claims_find(r->claims, c->id)->file, pb_claims_find(r->claims, c->id)->line);
 	if (!c->untestable == !c->n_tests)
 		return pb_yaml_fail(node, r->err, "a claim has either test, or untestable with what is not published");
-	c->run = pb_yaml_get(node, "run");
-	return PB_OK;
+	return read_run(r, pb_yaml_get(node, "run"), c);
 }
 
 static enum pb_status add_claims(struct pb_claims *claims, const struct pb_yaml *root, struct pb_error *err)

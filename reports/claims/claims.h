@@ -2,6 +2,7 @@
 #ifndef PB_REPORTS_CLAIMS_CLAIMS_H
 #define PB_REPORTS_CLAIMS_CLAIMS_H
 
+#include "reports/claims/comparison.h"
 #include "reports/claims/expression.h"
 
 enum pb_verdict {
@@ -29,7 +30,9 @@ struct pb_claim {
 	const char *id, *statement, *source, *protocol, *note; /* texts of our own; protocol, note: "" when there is none */
 	const char *untestable;                 /* what is not published, or NULL */
 	struct pb_scope scope;
-	const struct pb_yaml *run;              /* how a run would test it, or NULL */
+	const char *how;                        /* a run would test it, in words; "" */
+	bool has_comparison;
+	struct pb_comparison comparison;
 	struct pb_claim_test *tests, *beside;
 	size_t n_tests, n_beside;
 	enum pb_verdict expected;
@@ -37,6 +40,7 @@ struct pb_claim {
 	unsigned line;
 	enum pb_verdict verdict;                /* by pb_claim_judge */
 	const char *reason;                     /* the same: what fails, on what it depends, what is missing; "" when it holds */
+	const struct pb_measured *measured;     /* by reports/measured.h; or NULL */
 };
 
 struct pb_claims {

@@ -108,11 +108,13 @@ static enum pb_status put_numbers(const struct pb_claim *c, struct pb_text *out,
 	return st;
 }
 
-static void put_how(const struct pb_claim *c, struct pb_text *out)
+static void put_measured(const struct pb_claim *c, bool details, struct pb_text *out)
 {
-	const struct pb_yaml *how = c->run && c->run->kind == PB_YAML_MAP ? pb_yaml_get(c->run, "how") : NULL;
-
-	put_line(out, "by a run", how ? how->text : NULL);
+	if (!c->measured || c->measured->verdict == PB_NOT_MEASURED)
+		return;
+	pb_text_printf(out, "%-10smeasured    %s\n", "", c->measured->reason);
+	for (size_t i = 0; details && i < c->measured->n; i++)
+		pb_text_printf(out, "    %-16s  %s\n", pb_reproduction_name(c->measured->lines[i].verdict), c->measured->lines[i].what);
 }
 
 enum pb_status pb_verdicts_table(const struct pb_verdicts *v, bool details, struct pb_text *out, struct pb_error *err)
@@ -130,6 +132,7 @@ enum pb_status pb_verdicts_table(const struct pb_verdicts *v, bool details, stru
 			pb_text_printf(out, "%-22sexpected %s\n", "", pb_verdict_name(c->expected));
 		if (c->reason[0])
 			pb_text_printf(out, "%-22s%s\n", "", c->reason);
+		put_measured(c, details, out);
 		if (!details)
 			continue;
 		put_line(out, "source", c->source);
@@ -137,7 +140,7 @@ enum pb_status pb_verdicts_table(const struct pb_verdicts *v, bool details, stru
 		put_tests(c->beside, c->n_beside, true, out);
 		put_line(out, "note", c->note);
 		put_line(out, "protocol", c->protocol);
-		put_how(c, out);
+		put_line(out, "by a run", c->how);
 		st = put_numbers(c, out, err);
 	}
 	return st ? st : pb_text_check(out, err);
@@ -168,6 +171,10 @@ enum pb_status pb_verdicts_markdown(const struct pb_verdicts *v, bool details, s
 		put_cell(out, c->statement);
 		pb_text_string(out, " | ");
 		put_cell(out, c->reason);
+		if (c->measured && c->measured->verdict != PB_NOT_MEASURED) {
+			pb_text_printf(out, "%smeasured: ", c->reason[0] ? "; " : "");
+			put_cell(out, c->measured->reason);
+		}
 		pb_text_string(out, " |\n");
 	}
 	for (size_t i = 0; details && i < v->n; i++) {
@@ -232,11 +239,23 @@ static json_t *number_json(const struct pb_number *r)
 	return o;
 }
 
+static json_t *measured_json(const struct pb_measured *m)
+{
+	json_t *o, *lines;
+
+	if (!m)
+		return json_null();
+	lines = json_array();
+	for (size_t i = 0; i < m->n; i++)
+		json_array_append_new(lines, json_pack("{s:s, s:s}", "verdict", pb_reproduction_name(m->lines[i].verdict), "what", m->lines[i].what));
+	o = json_pack("{s:s, s:s, s:o}", "verdict", pb_reproduction_name(m->verdict), "reason", m->reason, "lines", lines);
+	return o;
+}
+
 static enum pb_status claim_json(const struct pb_claim *c, json_t *list, struct pb_error *err)
 {
 	struct pb_arena *arena = pb_arena_new();
 	const struct pb_number **rows = NULL;
-	const struct pb_yaml *how = c->run && c->run->kind == PB_YAML_MAP ? pb_yaml_get(c->run, "how") : NULL;
 	size_t n = 0;
 	json_t *o, *numbers = json_array();
 	enum pb_status st = arena ? pb_claim_numbers(c, arena, &rows, &n, err) : pb_out_of_memory(err, "a verdict");
@@ -244,9 +263,9 @@ static enum pb_status claim_json(const struct pb_claim *c, json_t *list, struct 
 	for (size_t i = 0; !st && i < n; i++)
 		json_array_append_new(numbers, number_json(rows[i]));
 	pb_arena_free(arena);
-	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s?, s:o, s:o, s:o}", "id", c->id, "statement", c->statement, "source", c->source, "verdict",
+	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "id", c->id, "statement", c->statement, "source", c->source, "verdict",
 		pb_verdict_name(c->verdict), "expected", pb_verdict_name(c->expected), "as_expected", c->verdict == c->expected, "reason", c->reason, "protocol", c->protocol, "note",
-		c->note, "run", how ? how->text : NULL, "tests", tests_json(c->tests, c->n_tests, false), "beside", tests_json(c->beside, c->n_beside, true), "numbers", numbers);
+		c->note, "run", c->how, "tests", tests_json(c->tests, c->n_tests, false), "beside", tests_json(c->beside, c->n_beside, true), "numbers", numbers, "measured", measured_json(c->measured));
 	if (st) {
 		json_decref(o);
 		return st;
