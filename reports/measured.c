@@ -9,6 +9,8 @@
 #define LEVEL 0.05
 #define ACCURACY_MARGIN 0.01    /* of equivalence: a point */
 #define NLL_MARGIN 0.01         /* nats a token */
+#define POINTS 1.0              /* half of the 95 % interval that a measured accuracy may have to speak of a printed one */
+#define PERPLEXITY_SHARE 0.01   /* the same of a perplexity, of its value */
 
 struct measuring {
 	struct pb_claims *claims;
@@ -115,28 +117,50 @@ static enum pb_status judge_pair(struct measuring *m, const struct pb_comparison
 		pair.scale, value, pair.test.p, pair.how, pair.difference.n, ceil(pb_items_needed(pair.deviation, pair.difference.value))));
 }
 
+/* Rows of a setting, by their places. */
+static size_t rows_of_setting(const struct measuring *m, const struct pb_comparison *c, const struct pb_yaml *setting, size_t *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->rows->n; i++) {
+		const struct pb_row *r = &m->rows->rows[i];
+
+		if (r->status == PB_ROW_OK && pb_comparison_has_metric(c, r->metric) && pb_setting_fits(setting, r, m->options[i]))
+			list[n++] = i;
+	}
+	return n;
+}
+
+static bool same_cells(const struct pb_row *a, const struct pb_row *b)
+{
+	return strcmp(a->model, b->model) == 0 && strcmp(a->task, b->task) == 0 && strcmp(a->metric, b->metric) == 0 && strcmp(a->backend, b->backend) == 0 && !same_setting(a, b);
+}
+
 static enum pb_status compare(struct measuring *m, const struct pb_comparison *c)
 {
-	size_t n = m->rows->n;
-	const struct pb_row **first = pb_arena_alloc(m->claims->arena, n + 1, sizeof(struct pb_row *)), **second = pb_arena_alloc(m->claims->arena, n + 1, sizeof(struct pb_row *));
-	enum pb_status st = first && second ? PB_OK : pb_out_of_memory(m->err, "what a run says of a claim");
+	size_t n = m->rows->n, n_better, n_worse;
+	struct pb_arena *arena = m->claims->arena;
+	const struct pb_row **first = pb_arena_alloc(arena, n + 1, sizeof(struct pb_row *)), **second = pb_arena_alloc(arena, n + 1, sizeof(struct pb_row *));
+	size_t *better_rows = pb_arena_alloc(arena, n + 1, sizeof(size_t)), *worse_rows = pb_arena_alloc(arena, n + 1, sizeof(size_t));
+	enum pb_status st = PB_OK;
 
-	for (size_t i = 0; !st && i < n; i++) {
-		const struct pb_row *b = &m->rows->rows[i];
-		struct pb_side better;
+	if (!first || !second || !better_rows || !worse_rows)
+		return pb_out_of_memory(m->err, "what a run says of a claim");
+	n_better = rows_of_setting(m, c, c->better, better_rows);
+	n_worse = rows_of_setting(m, c, c->worse, worse_rows);
+	for (size_t i = 0; !st && i < n_better; i++) {
+		const size_t at = better_rows[i];
+		const struct pb_row *b = &m->rows->rows[at];
+		struct pb_side better = side_of(m, at, second);
 
-		if (b->status != PB_ROW_OK || !pb_comparison_has_metric(c, b->metric) || !pb_setting_fits(c->better, b, m->options[i]))
-			continue;
-		if ((better = side_of(m, i, second)).n == 0)
-			continue;
-		for (size_t k = 0; !st && k < n; k++) {
-			const struct pb_row *a = &m->rows->rows[k];
+		for (size_t k = 0; !st && better.n && k < n_worse; k++) {
+			const size_t other = worse_rows[k];
+			const struct pb_row *a = &m->rows->rows[other];
 			struct pb_side worse;
 
-			if (k == i || a->status != PB_ROW_OK || strcmp(a->model, b->model) != 0 || strcmp(a->task, b->task) != 0 || strcmp(a->metric, b->metric) != 0
-				|| strcmp(a->backend, b->backend) != 0 || !pb_setting_fits(c->worse, a, m->options[k]) || !pb_comparison_alike(c, a, m->options[k], b, m->options[i]))
+			if (!same_cells(a, b) || !pb_comparison_alike(c, a, m->options[other], b, m->options[at]))
 				continue;
-			if ((worse = side_of(m, k, first)).n)
+			if ((worse = side_of(m, other, first)).n)
 				st = judge_pair(m, c, &worse, &better);
 		}
 	}
@@ -227,7 +251,9 @@ static bool same_protocol(const struct pb_claim *c, const struct pb_number *r, c
 
 static enum pb_status judge_number(struct measuring *m, const struct pb_number *r, const struct pb_row *row)
 {
-	double scale = strcmp(r->text[PB_NUMBER_UNIT], "%") == 0 ? 100 : 1, off = scale * row->value - r->value, error = scale * row->stderr_value;
+	bool percent = strcmp(r->text[PB_NUMBER_UNIT], "%") == 0;
+	double scale = percent ? 100 : 1, off = scale * row->value - r->value, error = scale * row->stderr_value;
+	double margin = percent ? POINTS : PERPLEXITY_SHARE * fabs(r->value);
 	const char *id = r->text[PB_NUMBER_ID];
 	char value[64];
 
@@ -237,6 +263,10 @@ static enum pb_status judge_number(struct measuring *m, const struct pb_number *
 	if (!(error > 0))
 		error = 0;
 	pb_format_value(value, scale * row->value, error > 0 ? error : NAN);
+	/* An error that hides what the claim is about reproduces nothing. */
+	if (1.96 * error > margin && fabs(off) <= r->half + 1.96 * error)
+		return add_line(m, PB_UNDERPOWERED, NAN, pb_arena_printf(m->claims->arena, "%s: %s printed, %s measured (%s, %s); about %.0f items would be needed for ± %.2g, %lld are there", id,
+			r->text[PB_NUMBER_VALUE], value, row->model, row->label, ceil((double)row->n * pow(1.96 * error / margin, 2)), margin, (long long)row->n));
 	return add_line(m, fabs(off) <= r->half + 1.96 * error ? PB_REPRODUCED : PB_OFF_BY, NAN, pb_arena_printf(m->claims->arena, "%s: %s printed, %s measured (%s, %s), off by %+.4g", id,
 		r->text[PB_NUMBER_VALUE], value, row->model, row->label, off));
 }

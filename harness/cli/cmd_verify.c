@@ -1,13 +1,16 @@
 /* paretobench verify: claims of papers, tested on the numbers that they print. */
 #include <string.h>
 #include "core/base/file.h"
+#include "core/base/version.h"
 #include "harness/cli/cli.h"
 #include "harness/cli/records.h"
 #include "reports/claims/print.h"
+#include "reports/claims_section.h"
 #include "reports/measured.h"
+#include "reports/report.h"
 
 struct verify_state {
-	const char *format;
+	const char *format, *html;
 	bool detect;
 	const char **runs;
 	size_t n_runs;
@@ -16,6 +19,7 @@ struct verify_state {
 static const struct pb_flag flags[] = {
 	{ "format", 'f', "FORMAT", "table, json or md (default: table)" },
 	{ "run", 'r', "DIR", "also what the rows of a run say of the claims; may be repeated" },
+	{ "html", 0, "DIR", "also a page of all of it: DIR/report.html, report.pdf, report.md and claims.json" },
 	{ "detect", 0, NULL, "instead: what looks wrong in the published numbers, whatever is claimed of them" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -37,6 +41,10 @@ static enum pb_status verify_set(void *state, struct pb_cli *cli, const char *na
 			runs[i] = s->runs[i];
 		runs[s->n_runs++] = value;
 		s->runs = runs;
+		return PB_OK;
+	}
+	if (strcmp(name, "html") == 0) {
+		s->html = value;
 		return PB_OK;
 	}
 	s->format = value;
@@ -166,6 +174,31 @@ static enum pb_status measure(const struct verify_state *s, struct pb_cli *cli, 
 	return st;
 }
 
+/* The page, with what looks wrong in the numbers when all claims are on it. */
+static enum pb_status write_page(const struct verify_state *s, struct pb_cli *cli, const struct pb_claims *claims, const struct pb_verdicts *v, struct pb_error *err)
+{
+	const struct pb_fact facts[] = { { "command", cli->program }, { "version", pb_version() } };
+	struct pb_section section = {0};
+	const struct pb_section *sections[] = { &section };
+	struct pb_findings findings = {0};
+	struct pb_rows none;
+	struct pb_report_input input = { .title = "Claims of papers", .rows = &none, .facts = facts, .n_facts = 2, .created_utc = "", .sections = sections, .n_sections = 1 };
+	char *page = NULL;
+	enum pb_status st = cli->n_args ? PB_OK : pb_detect(&findings, &claims->numbers, &claims->shapes, claims->arena, err);
+
+	pb_rows_init(&none);
+	if (!st) {
+		pb_claims_section(&section, claims->arena, v, cli->n_args ? NULL : &findings);
+		st = pb_section_check(&section, err);
+	}
+	if (!st)
+		st = pb_report_write(&input, s->html, &page, err);
+	pb_section_free(&section);
+	pb_rows_free(&none);
+	pb_free(page);
+	return st;
+}
+
 static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct verify_state *s = state;
@@ -185,6 +218,8 @@ static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, str
 		st = pb_claim_judge(&claims, chosen[i], err);
 	if (!st && s->n_runs)
 		st = measure(s, cli, &claims, chosen, n, err);
+	if (!st && s->html)
+		st = write_page(s, cli, &claims, &(struct pb_verdicts){ chosen, n }, err);
 	if (!st)
 		st = print(s, &(struct pb_verdicts){ chosen, n }, cli->n_args || cli->verbosity, err);
 	/* Of all claims, some are known to fail; a claim that was asked for is refuted when it does. */

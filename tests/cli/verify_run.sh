@@ -1,0 +1,72 @@
+# Claims on measured rows: pairs of settings on the same items, published numbers with a counterpart, protocols, the page.
+make_model data
+export PB_DATA=data
+cat > s.yaml <<'Y'
+models: [{path: data/tiny.bin, name: LLaMA-7B}]
+quantizers: [identity, rtn: {bits: [2, 8]}]
+backends: [blas]
+tasks: [tinystories, piqa]
+Y
+paretobench run s.yaml -o run --quiet; echo "exit $?"
+cat > own.yaml <<'Y'
+- id: OWN-1
+  statement: More bits are better than fewer
+  source: nobody
+  untestable: nobody has printed it
+  verdict: UNTESTABLE
+  run:
+    how: both widths on one model
+    compare: {better: {quantizer: rtn, bits: 8}, worse: {quantizer: rtn, bits: 2}, same: [group_size], metric: [nll]}
+- id: OWN-2
+  statement: Fewer bits are better than more
+  source: nobody
+  untestable: nobody has printed it
+  verdict: UNTESTABLE
+  run:
+    how: both widths on one model
+    compare: {better: {quantizer: rtn, bits: 2}, worse: {quantizer: rtn, bits: 8}, same: [], metric: [nll]}
+- id: OWN-3
+  statement: 8 bits are as good as full precision
+  source: nobody
+  untestable: nobody has printed it
+  verdict: UNTESTABLE
+  run:
+    how: an equivalence test
+    compare: {better: {quantizer: rtn, bits: 8}, worse: {quantizer: identity}, same: [], metric: [nll], equivalent: yes}
+- id: OWN-4
+  statement: Nothing was run
+  source: nobody
+  untestable: nobody has printed it
+  verdict: UNTESTABLE
+  run: {how: elsewhere, compare: {better: {quantizer: vptq}, worse: {quantizer: rtn}, same: [], metric: [nll]}}
+- id: OWN-5
+  statement: LLaMA-7B has 77.37 on PIQA
+  source: OneBit README
+  rows: {piqa: OB-RM-0005}
+  test: [{that: printed, is: piqa > 70}]
+  verdict: HOLDS
+- id: OWN-6
+  statement: LLaMA-7B has 77.37 on PIQA by another protocol
+  source: OneBit README
+  rows: {piqa: OB-RM-0005}
+  test: [{that: printed, is: piqa > 70}]
+  protocol: onebit-lmeh
+  verdict: HOLDS
+Y
+paretobench verify own.yaml --run run > full; echo "exit $?"
+grep -E '^OWN|measured' full
+# Numbers of items and of tests; values are those of a model of random weights.
+grep -E '^    [A-Z]+ ' full | sed -E 's/[-+]?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?( ± [0-9.]+)?/N/g' | cut -c1-150
+paretobench verify OWN-1 own.yaml --run run -f json | grep -cE '"verdict": "(REPRODUCED|UNDERPOWERED|CONTRADICTED)"'
+paretobench verify own.yaml --run run -f md | grep -c 'measured: '
+paretobench verify own.yaml --run run --html page > /dev/null; echo "exit $?"
+ls page
+grep -c 'OWN-' page/report.md
+grep -oE '<h[123][^>]*>[^<]*' page/report.html | sed 's/<[^>]*>//' | head -6
+
+# What is wrong with a comparison, and with runs.
+sed 's/better: {quantizer: vptq}/beter: {quantizer: vptq}/' own.yaml > bad.yaml; paretobench verify bad.yaml 2>&1; echo "exit $?"
+sed 's/worse: {quantizer: identity}/worse: {bits: 2}/' own.yaml > bad.yaml; paretobench verify bad.yaml 2>&1; echo "exit $?"
+sed 's/{how: elsewhere, /{/' own.yaml > bad.yaml; paretobench verify bad.yaml 2>&1; echo "exit $?"
+paretobench verify own.yaml --run run --run run 2>&1; echo "exit $?"
+paretobench verify own.yaml --run nowhere 2>&1; echo "exit $?"
