@@ -61,7 +61,7 @@ static bool same_setting(const struct pb_row *a, const struct pb_row *b)
 /* All seeds of the setting of row i; n is 0 when an earlier row is of it. */
 static struct pb_side side_of(const struct measuring *m, size_t i, const struct pb_row **list)
 {
-	struct pb_side side = { list, 0 };
+	struct pb_side side = { .rows = list, .stores = m->stores };
 	const struct pb_row *r = &m->rows->rows[i];
 
 	for (size_t k = 0; k < m->rows->n; k++) {
@@ -70,7 +70,7 @@ static struct pb_side side_of(const struct measuring *m, size_t i, const struct 
 		if (other->status != PB_ROW_OK || !same_setting(r, other))
 			continue;
 		if (k < i)
-			return (struct pb_side){ list, 0 };
+			return (struct pb_side){ .rows = list };
 		list[side.n++] = other;
 	}
 	return side;
@@ -100,7 +100,7 @@ static enum pb_status judge_pair(struct measuring *m, const struct pb_comparison
 	struct pb_pair pair = {0};
 	struct pb_arena *arena = m->claims->arena;
 	const char *name = pb_arena_printf(arena, "%s, %s: %s against %s", b->model, b->task, b->label, a->label);
-	enum pb_status st = name ? pb_pair_make(&pair, arena, m->stores, worse, better, m->err) : pb_out_of_memory(m->err, "what a run says of a claim");
+	enum pb_status st = name ? pb_pair_make(&pair, arena, worse, better, m->err) : pb_out_of_memory(m->err, "what a run says of a claim");
 	bool good;
 	char value[64];
 
