@@ -12,6 +12,16 @@ struct sums {
 	uint32_t cols;
 	double *products;       /* (cols, cols): sum of x x^T, tiles of the lower triangle */
 	double *magnitudes;     /* (cols): sum of |x| */
+	double *cross;          /* (cols, cols): sum of (x' - x) x^T, or NULL */
+};
+
+/* The model that is followed, one batch ahead of the other. */
+struct followed {
+	struct pb_forward *forward;
+	float *states;                  /* (n_samples * seq_len, dim) */
+	float *rows[PB_INPUTS];         /* (PB_BATCH_TOKENS, cols): inputs of the batch */
+	struct pb_kv nodes[PB_BATCH_TOKENS];
+	struct pb_span spans[PB_BATCH_TOKENS];
 };
 
 struct pb_calibrator {
@@ -25,8 +35,11 @@ struct pb_calibrator {
 	uint32_t layer;                 /* the next to measure, or measured and not advanced over */
 	float *states;                  /* (n_samples * seq_len, dim): what the layer gets; not used for the first one */
 	double *x;                      /* (PB_BATCH_TOKENS, widest input): the rows of one call of the hook */
+	double *difference;             /* the same, of the model that is followed less this one */
+	unsigned inputs;                /* that are measured: a sum of 1 << enum pb_input */
 	struct sums sums[PB_INPUTS];
 	struct pb_moments moments[PB_INPUTS];
+	struct followed *followed;      /* or NULL */
 	struct pb_kv nodes[PB_BATCH_TOKENS];
 	struct pb_span spans[PB_BATCH_TOKENS];
 };
@@ -52,6 +65,7 @@ struct rows {
 	struct pb_calibrator *c;
 	const struct sums *sums;
 	const float *x;
+	const float *followed;  /* the same rows in the model that is followed, or NULL */
 	uint32_t n;
 };
 
@@ -63,6 +77,8 @@ static void widen_task(void *arg, size_t task, unsigned worker)
 	(void)worker;
 	for (size_t i = first; i < end; i++)
 		r->c->x[i] = r->x[i];
+	for (size_t i = first; r->followed && i < end; i++)
+		r->c->difference[i] = (double)r->followed[i] - r->x[i];
 }
 
 static void tile_task(void *arg, size_t task, unsigned worker)
@@ -87,14 +103,37 @@ static void tile_task(void *arg, size_t task, unsigned worker)
 			s->magnitudes[i] += fabs(x[(size_t)t * s->cols + i]);
 }
 
+static void cross_task(void *arg, size_t task, unsigned worker)
+{
+	const struct rows *r = arg;
+	const struct sums *s = r->sums;
+	uint32_t tiles = chunks(s->cols, TILE), row = (uint32_t)task / tiles * TILE, col = (uint32_t)task % tiles * TILE;
+
+	(void)worker;
+	cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)least(TILE, s->cols - row), (blasint)least(TILE, s->cols - col), (blasint)r->n, 1,
+		r->c->difference + row, (blasint)s->cols, r->c->x + col, (blasint)s->cols, 1, s->cross + (size_t)row * s->cols + col, (blasint)s->cols);
+}
+
 static void add_rows(void *arg, enum pb_input input, const float *x, uint32_t n, uint32_t cols)
 {
 	struct pb_calibrator *c = arg;
-	struct rows rows = { c, &c->sums[input], x, n };
+	struct rows rows = { c, &c->sums[input], x, c->followed ? c->followed->rows[input] : NULL, n };
 	size_t tiles = chunks(cols, TILE);
 
+	if (!(c->inputs >> input & 1))
+		return;
 	pb_pool_run(c->pool, chunks(n, ROWS_TASK), widen_task, &rows);
 	pb_pool_run(c->pool, tiles * (tiles + 1) / 2, tile_task, &rows);
+	if (rows.followed)
+		pb_pool_run(c->pool, tiles * tiles, cross_task, &rows);
+}
+
+static void keep_rows(void *arg, enum pb_input input, const float *x, uint32_t n, uint32_t cols)
+{
+	struct pb_calibrator *c = arg;
+
+	if (c->inputs >> input & 1)
+		memcpy(c->followed->rows[input], x, (size_t)n * cols * sizeof *x);
 }
 
 struct means {
@@ -116,6 +155,8 @@ static void mean_task(void *arg, size_t task, unsigned worker)
 
 		for (uint32_t j = 0; j < cols; j++)
 			row[j] = (float)((j <= i ? products[(size_t)i * cols + j] : products[(size_t)j * cols + i]) / m->count);
+		for (uint32_t j = 0; m->sums->cross && j < cols; j++)
+			m->moments->cross_moment[(size_t)i * cols + j] = (float)(m->sums->cross[(size_t)i * cols + j] / m->count);
 		m->moments->mean_abs[i] = (float)(m->sums->magnitudes[i] / m->count);
 	}
 }
@@ -128,8 +169,11 @@ static enum pb_status make_means(struct pb_calibrator *c, struct pb_error *err)
 		const struct pb_moments *m = &c->moments[i];
 		struct means means = { &c->sums[i], m, (double)c->n_samples * c->seq_len };
 
+		if (!(c->inputs >> i & 1))
+			continue;
 		pb_pool_run(c->pool, chunks(m->cols, ROWS_TASK), mean_task, &means);
-		if (pb_count_not_finite(m->mean_abs, m->cols) || pb_count_not_finite(m->second_moment, (uint64_t)m->cols * m->cols))
+		if (pb_count_not_finite(m->mean_abs, m->cols) || pb_count_not_finite(m->second_moment, (uint64_t)m->cols * m->cols) ||
+		    (m->cross_moment && pb_count_not_finite(m->cross_moment, (uint64_t)m->cols * m->cols)))
 			return pb_fail(err, PB_NUMERIC, "%s: its inputs on the calibration data are not finite, or their squares are not",
 				c->model->matrices[(size_t)c->layer * PB_SLOTS + first[i]].name);
 	}
@@ -138,14 +182,13 @@ static enum pb_status make_means(struct pb_calibrator *c, struct pb_error *err)
 
 /* ---- passes over all samples ---- */
 
-/* One batch through the layer: n tokens of the spans, which are tokens [at, at + n) of all. */
-static void run_batch(struct pb_calibrator *c, uint32_t n_spans, size_t at, const struct pb_input_hook *hook, bool advance)
+/* One batch through the layer, from its states and, with `advance`, to those behind it. */
+static void run_batch(struct pb_calibrator *c, struct pb_forward *f, const struct pb_span *spans, uint32_t n_spans, float *states,
+	const struct pb_input_hook *hook, bool advance)
 {
-	struct pb_forward *f = c->forward;
 	size_t dim = c->model->config.dim;
-	float *states = c->states + at * dim;
 
-	pb_forward_begin(f, c->spans, n_spans);
+	pb_forward_begin(f, spans, n_spans);
 	if (c->layer) {
 		memcpy(f->x, states, f->n * dim * sizeof(float));
 		pb_forward_enter(f, c->layer);
@@ -155,10 +198,20 @@ static void run_batch(struct pb_calibrator *c, uint32_t n_spans, size_t at, cons
 		memcpy(states, f->x, f->n * dim * sizeof(float));
 }
 
+/* Room for n sequences. */
+static void take_nodes(struct pb_forward *f, struct pb_kv *nodes, uint32_t n, uint32_t length)
+{
+	pb_kv_keep(&f->store, NULL, 0);
+	for (uint32_t i = 0; i < n; i++)
+		pb_kv_take(&f->store, &nodes[i], NULL, 0, length);
+}
+
 /* begin, end: the shares done before and after the pass. */
 static enum pb_status run_layer(struct pb_calibrator *c, const struct pb_input_hook *hook, bool advance, double begin, double end, struct pb_error *err)
 {
 	uint32_t batch = c->seq_len < PB_BATCH_TOKENS ? PB_BATCH_TOKENS / c->seq_len : 1;
+	struct pb_input_hook keep = { c, keep_rows };
+	struct followed *followed = c->followed;
 
 	for (uint32_t first = 0, n; first < c->n_samples; first += n) {
 		size_t at = (size_t)first * c->seq_len;
@@ -166,15 +219,23 @@ static enum pb_status run_layer(struct pb_calibrator *c, const struct pb_input_h
 		if (c->progress && c->progress(c->arg, begin + (end - begin) * first / c->n_samples))
 			return pb_fail(err, PB_INTERRUPTED, "calibration: stopped");
 		n = least(batch, c->n_samples - first);
-		pb_kv_keep(&c->forward->store, NULL, 0);
-		for (uint32_t i = 0; i < n; i++)
-			pb_kv_take(&c->forward->store, &c->nodes[i], NULL, 0, c->seq_len);
+		take_nodes(c->forward, c->nodes, n, c->seq_len);
+		if (followed)
+			take_nodes(followed->forward, followed->nodes, n, c->seq_len);
 		/* A sample that is longer than a batch comes in parts, alone. */
 		for (uint32_t start = 0, part; start < c->seq_len; start += part) {
+			size_t place = (at + start) * c->model->config.dim;
+
 			part = least(c->seq_len - start, PB_BATCH_TOKENS);
 			for (uint32_t i = 0; i < n; i++)
 				c->spans[i] = (struct pb_span){ &c->nodes[i], c->tokens + at + (size_t)i * c->seq_len + start, part };
-			run_batch(c, n, at + start, hook, advance);
+			for (uint32_t i = 0; followed && i < n; i++) {
+				followed->spans[i] = c->spans[i];
+				followed->spans[i].kv = &followed->nodes[i];
+			}
+			if (followed)
+				run_batch(c, followed->forward, followed->spans, n, followed->states + place, hook ? &keep : NULL, advance);
+			run_batch(c, c->forward, c->spans, n, c->states + place, hook, advance);
 		}
 	}
 	return PB_OK;
@@ -191,24 +252,40 @@ static enum pb_status open_forward(struct pb_calibrator *c, struct pb_error *err
 	return st ? st : pb_forward_reserve(c->forward, c->seq_len, err);
 }
 
-enum pb_status pb_calibrator_measure(struct pb_calibrator *c, bool advance, struct pb_error *err)
+/* inputs: which. begin, end: shares of the layer. */
+static enum pb_status measure(struct pb_calibrator *c, unsigned inputs, bool advance, double begin, double end, struct pb_error *err)
 {
 	struct pb_input_hook hook = { c, add_rows };
-	double n_layers = c->model->config.n_layers, half = advance ? 1 : 0.5;
+	double n_layers = c->model->config.n_layers;
 	enum pb_status st;
 
+	c->inputs = inputs;
 	for (int i = 0; i < PB_INPUTS; i++) {
 		struct sums *s = &c->sums[i];
 
 		memset(s->products, 0, (size_t)s->cols * s->cols * sizeof *s->products);
 		memset(s->magnitudes, 0, s->cols * sizeof *s->magnitudes);
+		if (s->cross)
+			memset(s->cross, 0, (size_t)s->cols * s->cols * sizeof *s->cross);
 	}
-	st = run_layer(c, &hook, advance, c->layer / n_layers, (c->layer + half) / n_layers, err);
+	st = run_layer(c, &hook, advance, (c->layer + begin) / n_layers, (c->layer + end) / n_layers, err);
 	if (!st)
 		st = make_means(c, err);
 	if (!st && advance)
 		c->layer++;
 	return st;
+}
+
+enum pb_status pb_calibrator_measure(struct pb_calibrator *c, bool advance, struct pb_error *err)
+{
+	return measure(c, (1u << PB_INPUTS) - 1, advance, 0, advance ? 1 : 0.5, err);
+}
+
+enum pb_status pb_calibrator_measure_input(struct pb_calibrator *c, enum pb_input input, struct pb_error *err)
+{
+	enum pb_status st = open_forward(c, err);
+
+	return st ? st : measure(c, 1u << input, false, 0.5 * input / PB_INPUTS, 0.5 * (input + 1) / PB_INPUTS, err);
 }
 
 enum pb_status pb_calibrator_advance(struct pb_calibrator *c, struct pb_error *err)
@@ -278,13 +355,55 @@ enum pb_status pb_calibrator_open(struct pb_calibrator **out, const struct pb_mo
 	return st;
 }
 
+/* Its forward pass holds the weights that the model has now. */
+enum pb_status pb_calibrator_follow(struct pb_calibrator *c, struct pb_error *err)
+{
+	struct followed *f = c->followed = pb_alloc_zero(1, sizeof *f);
+	uint32_t widest = 0;
+	enum pb_status st;
+
+	if (!f)
+		return pb_out_of_memory(err, "the model as it is");
+	for (int i = 0; i < PB_INPUTS; i++) {
+		uint32_t cols = c->sums[i].cols;
+
+		f->rows[i] = pb_alloc(PB_BATCH_TOKENS, cols * sizeof *f->rows[i]);
+		c->sums[i].cross = pb_alloc(cols, cols * sizeof *c->sums[i].cross);
+		c->moments[i].cross_moment = pb_alloc(cols, cols * sizeof *c->moments[i].cross_moment);
+		if (!f->rows[i] || !c->sums[i].cross || !c->moments[i].cross_moment)
+			return pb_out_of_memory(err, "the moments of inputs");
+		widest = cols > widest ? cols : widest;
+	}
+	c->difference = pb_alloc(PB_BATCH_TOKENS, widest * sizeof *c->difference);
+	f->states = pb_alloc((size_t)c->n_samples * c->seq_len, c->model->config.dim * sizeof *f->states);
+	if (!c->difference || !f->states)
+		return pb_out_of_memory(err, "the states of calibration samples");
+	st = pb_forward_open(&f->forward, c->model, pb_blas_ops(), 0, c->pool, err);
+	return st ? st : pb_forward_reserve(f->forward, c->seq_len, err);
+}
+
+static void close_followed(struct followed *f)
+{
+	if (!f)
+		return;
+	for (int i = 0; i < PB_INPUTS; i++)
+		pb_free(f->rows[i]);
+	pb_free(f->states);
+	pb_forward_close(f->forward);
+	pb_free(f);
+}
+
 void pb_calibrator_close(struct pb_calibrator *c)
 {
 	if (!c)
 		return;
+	close_followed(c->followed);
+	pb_free(c->difference);
 	for (int i = 0; i < PB_INPUTS; i++) {
 		pb_free(c->sums[i].products);
 		pb_free(c->sums[i].magnitudes);
+		pb_free(c->sums[i].cross);
+		pb_free(c->moments[i].cross_moment);
 		pb_free(c->moments[i].second_moment);
 		pb_free(c->moments[i].mean_abs);
 	}

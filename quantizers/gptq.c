@@ -14,10 +14,12 @@
  *          group: groups by their largest H_ii, and so inside of each (GPTQModel's act_group_aware).
  *
  * Columns whose input was always 0 (dead) have their weights set to 0. With `sequential` H is of the model whose earlier
- * layers are quantized already, as in the paper; all matrices of a layer have their H from the same pass (the reference's
- * true-sequential makes four).
+ * layers are quantized already, as in the paper; all matrices of a layer have their H from the same pass. With
+ * `true_sequential` there are four: q, k, v, then o, then gate, up, then down. With `qep` the weights are first moved to
+ * make up for the error of the inputs (quantizers/qep.h), those of down_proj not, as in its reference.
  *
- * Scratch: 12 cols^2 bytes while the factor is made, then 4 cols^2 + 5 rows cols and a block's errors.
+ * Scratch: 12 cols^2 bytes while the factor is made, then 4 cols^2 + 5 rows cols and a block's errors; qep: before that
+ * 8 cols^2 + 20 rows cols.
  *
  * Source: arXiv 2210.17323; IST-DASLab/gptq 2d65066 (gptq.py). Deviations: the factor is made in double; dead columns get
  * the mean of the other diagonals, where the reference puts 1 and so makes the damping depend on the inputs' unit; those of
@@ -28,6 +30,7 @@
 #include <stdlib.h>
 #include "backends/vector.h"
 #include "quantizers/hessian.h"
+#include "quantizers/qep.h"
 #include "quantizers/uniform.h"
 
 #define VECTORS 4                       /* of PB_LANES rows, side by side: hides the latency of a sum */
@@ -43,7 +46,8 @@ struct gptq_options {
 	int groups, act_order;
 	double percdamp;
 	int64_t block_size;
-	bool sequential;
+	bool sequential, true_sequential;
+	double qep;
 };
 
 static const struct pb_option gptq_options[] = {
@@ -54,6 +58,8 @@ static const struct pb_option gptq_options[] = {
 	PB_OPT_REAL(struct gptq_options, percdamp, 0, 100, 0.01, "damping, as a share of the mean second moment of an input"),
 	PB_OPT_INT(struct gptq_options, block_size, 1, 1024, 128, "columns between two updates of all later ones"),
 	PB_OPT_BOOL(struct gptq_options, sequential, 1, "second moments of a model whose earlier layers are quantized already; no: of the model as it is"),
+	PB_OPT_BOOL(struct gptq_options, true_sequential, 0, "with sequential: inside of a layer too, four passes over it in place of one"),
+	PB_OPT_REAL(struct gptq_options, qep, 0, 1, 0, "with sequential: share of QEP's correction for the error of the inputs (its reference: 0.5)"),
 	PB_OPT_END
 };
 
@@ -149,6 +155,13 @@ static enum pb_status gptq_load(struct gptq *g, const struct pb_encoded *m, stru
 	if (!row)
 		return pb_out_of_memory(err, "a row");
 	memcpy(g->w, job->weights, job->rows * cols * sizeof *g->w);
+	if (g->o->qep > 0 && job->slot != PB_DOWN) {
+		enum pb_status status = pb_qep_correct(g->w, job->rows, job->cols, job->cross_moment, job->second_moment, g->o->qep, err);
+		if (status) {
+			pb_free(row);
+			return status;
+		}
+	}
 	for (uint64_t c = 0; c < cols; c++) {
 		if (job->second_moment[c * cols + c] > 0.0f)
 			continue;
@@ -366,7 +379,8 @@ static void gptq_free(struct gptq *g)
 static unsigned gptq_needs(const void *options)
 {
 	const struct gptq_options *o = options;
-	return PB_NEEDS_ACTIVATIONS | (o->sequential ? PB_NEEDS_SEQUENTIAL : PB_NEEDS_NOTHING);
+	return PB_NEEDS_ACTIVATIONS | (o->sequential ? PB_NEEDS_SEQUENTIAL : PB_NEEDS_NOTHING) | (o->true_sequential ? PB_NEEDS_STEPWISE : PB_NEEDS_NOTHING) |
+		(o->qep > 0 ? PB_NEEDS_CROSS : PB_NEEDS_NOTHING);
 }
 
 static double gptq_wbits(const void *options, enum pb_dtype source_dtype)
@@ -380,6 +394,8 @@ static enum pb_status gptq_plan(const void *options, uint32_t rows, uint32_t col
 {
 	const struct gptq_options *o = options;
 	(void)source_dtype;
+	if (!o->sequential && (o->true_sequential || o->qep > 0))
+		return pb_fail(err, PB_USAGE, "%s: without sequential=true there are no quantized layers before", o->true_sequential ? "true_sequential=true" : "qep");
 	if (o->act_order == ORDER_ALL && !gptq_is_static(o) && o->grid.group_size < cols)
 		return pb_fail(err, PB_UNSUPPORTED, "act_order=all: groups of columns in that order would need the order stored\ntake groups=static or act_order=group");
 	return pb_uniform_plan(&o->grid, rows, cols, bytes, err);

@@ -293,6 +293,8 @@ static enum pb_status check_inputs(unsigned needs, const struct pb_quantize_job 
 		return pb_fail(why, PB_NUMERIC, "%" PRIu64 " of %" PRIu64 " weights are not finite", bad, n);
 	if (needs & PB_NEEDS_ACTIVATIONS && !(job->second_moment && job->mean_abs))
 		return pb_fail(why, PB_UNSUPPORTED, "it needs second moments of the inputs and was given none");
+	if (needs & PB_NEEDS_CROSS && !job->cross_moment)
+		return pb_fail(why, PB_UNSUPPORTED, "it needs moments across to the full-precision model and was given none");
 	if (needs & PB_NEEDS_GRADIENTS && !job->gradient_sq)
 		return pb_fail(why, PB_UNSUPPORTED, "it needs squared gradients and was given none");
 	return PB_OK;

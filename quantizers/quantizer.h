@@ -26,7 +26,9 @@ enum pb_needs {
 	PB_NEEDS_ACTIVATIONS = 1,   /* second_moment and mean_abs of each matrix's inputs */
 	PB_NEEDS_GRADIENTS = 2,     /* gradient_sq of each weight */
 	PB_NEEDS_SEQUENTIAL = 4,    /* with ACTIVATIONS: inputs are those of a model whose earlier layers are quantized already */
-	PB_NEEDS_TRAINING = 8       /* the whole model is trained by `qat`; alone */
+	PB_NEEDS_TRAINING = 8,      /* the whole model is trained by `qat`; alone */
+	PB_NEEDS_STEPWISE = 16,     /* with SEQUENTIAL: inside of a layer too: q, k, v, then o, then gate, up, then down */
+	PB_NEEDS_CROSS = 32         /* with SEQUENTIAL: cross_moment */
 };
 /* Of these, what calibration measures. */
 #define PB_NEEDS_CALIBRATION (PB_NEEDS_ACTIVATIONS | PB_NEEDS_GRADIENTS)
@@ -43,6 +45,7 @@ struct pb_quantize_job {
 	 * that maps one to one: down_proj gets up_proj's, o_proj gets v_proj's when n_heads = n_kv_heads. */
 	const float *input_row_std;
 	const float *second_moment; /* (cols, cols) mean of x x^T over the calibration tokens, with ACTIVATIONS; else NULL */
+	const float *cross_moment;  /* (cols, cols) mean of (x' - x) x^T, x' the inputs in the full-precision model, with CROSS; else NULL */
 	const float *mean_abs;      /* (cols) mean of |x|, with ACTIVATIONS; else NULL */
 	const float *gradient_sq;   /* (rows, cols) mean over samples of the squared gradient of a sample's mean loss, with GRADIENTS; else NULL */
 	struct pb_rng rng;          /* stream of this matrix */

@@ -17,7 +17,7 @@ struct pb_calibration {
 	struct pb_calibration_source source;
 	uint32_t length;                        /* of samples */
 	int32_t *tokens;                        /* (n_samples, length); NULL until they are needed */
-	bool sequential;
+	bool sequential, stepwise;
 	struct pb_calibrator *calibrator;       /* inputs layer by layer, or NULL */
 	struct pb_safetensors *inputs;          /* mapped, or NULL */
 	struct pb_safetensors *gradients;       /* mapped, or NULL */
@@ -260,6 +260,8 @@ static enum pb_status open_parts(struct pb_calibration *c, unsigned needs, struc
 		st = s->cache ? open_cached(c, PB_NEEDS_GRADIENTS, &c->gradients, err) : measure_gradients(c, err);
 	if (!st && needs & PB_NEEDS_ACTIVATIONS)
 		st = s->cache && !c->sequential ? open_cached(c, PB_NEEDS_ACTIVATIONS, &c->inputs, err) : open_calibrator(c, err);
+	if (!st && c->sequential && needs & PB_NEEDS_CROSS)
+		st = pb_calibrator_follow(c->calibrator, err);
 	return st;
 }
 
@@ -272,6 +274,7 @@ enum pb_status pb_calibration_open(struct pb_calibration **out, const struct pb_
 		return pb_out_of_memory(err, "calibration");
 	c->source = *source;
 	c->sequential = needs & PB_NEEDS_SEQUENTIAL;
+	c->stepwise = c->sequential && needs & PB_NEEDS_STEPWISE;
 	st = open_parts(c, needs, err);
 	if (st)
 		pb_calibration_close(c);
@@ -303,7 +306,17 @@ enum pb_status pb_calibration_enter(struct pb_calibration *c, uint32_t layer, st
 {
 	enum pb_status st = layer && c->sequential ? pb_calibrator_advance(c->calibrator, err) : PB_OK;
 
-	return st ? st : pb_calibrator_measure(c->calibrator, !c->sequential, err);
+	return st || c->stepwise ? st : pb_calibrator_measure(c->calibrator, !c->sequential, err);
+}
+
+bool pb_calibration_is_stepwise(const struct pb_calibration *c)
+{
+	return c->stepwise;
+}
+
+enum pb_status pb_calibration_step(struct pb_calibration *c, enum pb_input input, struct pb_error *err)
+{
+	return pb_calibrator_measure_input(c->calibrator, input, err);
 }
 
 void pb_calibration_fill(const struct pb_calibration *c, const struct pb_matrix *m, struct pb_quantize_job *job)
@@ -319,5 +332,6 @@ void pb_calibration_fill(const struct pb_calibration *c, const struct pb_matrix 
 
 		job->second_moment = moments->second_moment;
 		job->mean_abs = moments->mean_abs;
+		job->cross_moment = moments->cross_moment;
 	}
 }

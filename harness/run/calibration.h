@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include "backends/backend.h"
+#include "backends/forward.h"
 #include "core/base/hash.h"
 #include "core/model/model.h"
 #include "harness/run/samples.h"
@@ -44,7 +45,11 @@ void pb_calibration_close(struct pb_calibration *c);            /* NULL is fine 
  * matrices of the layers before it have their encodings. */
 bool pb_calibration_is_layered(const struct pb_calibration *c);
 enum pb_status pb_calibration_enter(struct pb_calibration *c, uint32_t layer, struct pb_error *err) PB_MUST_CHECK;
-/* Puts a matrix's numbers into its job; they live until the next layer is entered. */
+/* Whether inputs come step by step inside of a layer: then, after it is entered, each input, in order, is stepped to before its
+ * matrices are filled and after those of the inputs before it have their encodings. */
+bool pb_calibration_is_stepwise(const struct pb_calibration *c);
+enum pb_status pb_calibration_step(struct pb_calibration *c, enum pb_input input, struct pb_error *err) PB_MUST_CHECK;
+/* Puts a matrix's numbers into its job; they live until the next layer is entered, or the next step. */
 void pb_calibration_fill(const struct pb_calibration *c, const struct pb_matrix *m, struct pb_quantize_job *job);
 
 #endif

@@ -462,7 +462,8 @@ static double learning_tokens(const struct pb_cell *cell, const struct parts *pa
 	    pb_calibration_length(cell->calibration, parts->model->config.context, &length, NULL))
 		return 0;
 	return (double)cell->calibration->n_samples * length *
-		((needs & PB_NEEDS_GRADIENTS ? 3 : 0) + (needs & PB_NEEDS_ACTIVATIONS ? needs & PB_NEEDS_SEQUENTIAL ? 3 : 2 : 0));
+		((needs & PB_NEEDS_GRADIENTS ? 3 : 0) +
+		(needs & PB_NEEDS_ACTIVATIONS ? (needs & PB_NEEDS_STEPWISE ? 6 : needs & PB_NEEDS_SEQUENTIAL ? 3 : 2) * (needs & PB_NEEDS_CROSS ? 2 : 1) : 0));
 }
 
 static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, struct parts *parts, struct pb_error *err)

@@ -116,6 +116,23 @@ static enum pb_status quantize_range(struct quantize_work *work, size_t first, s
 	return PB_OK;
 }
 
+/* The matrices of one layer, those of an input together. */
+static enum pb_status quantize_steps(struct quantize_work *work, size_t first, struct pb_pool *pool, struct pb_error *err)
+{
+	enum pb_status st = PB_OK;
+
+	for (size_t slot = 0, n; !st && slot < PB_SLOTS; slot += n) {
+		enum pb_input input = pb_input_of((enum pb_slot)slot);
+
+		for (n = 1; slot + n < PB_SLOTS && pb_input_of((enum pb_slot)(slot + n)) == input; n++)
+			;
+		st = pb_calibration_step(work->calibration, input, err);
+		if (!st)
+			st = quantize_range(work, first + slot, n, pool, err);
+	}
+	return st;
+}
+
 static enum pb_status quantize_layers(struct quantize_work *work, struct pb_pool *pool, struct pb_error *err)
 {
 	enum pb_status st = PB_OK;
@@ -123,7 +140,8 @@ static enum pb_status quantize_layers(struct quantize_work *work, struct pb_pool
 	for (uint32_t layer = 0; !st && layer < work->model->config.n_layers; layer++) {
 		st = pb_calibration_enter(work->calibration, layer, err);
 		if (!st)
-			st = quantize_range(work, (size_t)layer * PB_SLOTS, PB_SLOTS, pool, err);
+			st = pb_calibration_is_stepwise(work->calibration) ? quantize_steps(work, (size_t)layer * PB_SLOTS, pool, err)
+				: quantize_range(work, (size_t)layer * PB_SLOTS, PB_SLOTS, pool, err);
 	}
 	return st;
 }

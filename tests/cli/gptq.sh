@@ -6,7 +6,7 @@ export PB_DATA=data
 for i in 1 2 3 4 5 6 7 8 9; do echo "the cat sees the dog $i"; echo "a bee likes the cow and the owl"; done > text.txt
 cat > s.yaml <<'Y'
 models: [{path: data/tiny.bin, name: tiny}]
-quantizers: [gptq: {bits: 3, group_size: 16, sequential: [yes, no]}, "gptq:bits=2,act_order=all", awq: {bits: 3, group_size: 16, clip: [yes, no]}]
+quantizers: [gptq: {bits: 3, group_size: 16, sequential: [yes, no]}, "gptq:bits=2,act_order=all", "gptq:bits=2,true_sequential=yes,qep=0.5", awq: {bits: 3, group_size: 16, clip: [yes, no]}]
 tasks: [tinystories]
 calibration: {data: text.txt, n_samples: 12, seq_len: 48}
 Y

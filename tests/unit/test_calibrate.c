@@ -159,7 +159,7 @@ static struct pb_moments copy_moments(const struct pb_calibrator *c, enum pb_inp
 {
 	const struct pb_moments *m = pb_calibrator_moments(c, input);
 	size_t n = (size_t)m->cols * m->cols;
-	struct pb_moments copy = { m->cols, get_memory(n, sizeof(float)), get_memory(m->cols, sizeof(float)) };
+	struct pb_moments copy = { m->cols, get_memory(n, sizeof(float)), get_memory(m->cols, sizeof(float)), NULL };
 
 	memcpy(copy.second_moment, m->second_moment, n * sizeof(float));
 	memcpy(copy.mean_abs, m->mean_abs, m->cols * sizeof(float));
@@ -212,23 +212,25 @@ static void test_same_bits_for_any_pool(void **state)
 	pb_model_close(model);
 }
 
-static void quantize_layer(struct pb_model *model, uint32_t layer)
+static void quantize_matrix(struct pb_matrix *m)
 {
 	struct pb_quantizer_use use = { 0 };
+	float *w = get_memory((size_t)m->rows * m->cols, sizeof *w);
+	struct pb_quantize_job job = { .name = m->name, .rows = m->rows, .cols = m->cols, .weights = w, .source_dtype = PB_F32 };
+	struct pb_encoded *encoded = NULL;
 
 	OK(pb_quantizer_use_parse(&use, "rtn:bits=2", ERR));
-	for (uint32_t i = layer * PB_SLOTS; i < (layer + 1) * PB_SLOTS; i++) {
-		struct pb_matrix *m = &model->matrices[i];
-		float *w = get_memory((size_t)m->rows * m->cols, sizeof *w);
-		struct pb_quantize_job job = { .name = m->name, .rows = m->rows, .cols = m->cols, .weights = w, .source_dtype = PB_F32 };
-		struct pb_encoded *encoded = NULL;
-
-		OK(pb_matrix_read(m, w, ERR));
-		OK(pb_quantizer_run(&use, &job, &encoded, ERR));
-		pb_matrix_set_encoded(m, encoded);
-		free(w);
-	}
+	OK(pb_matrix_read(m, w, ERR));
+	OK(pb_quantizer_run(&use, &job, &encoded, ERR));
+	pb_matrix_set_encoded(m, encoded);
+	free(w);
 	pb_quantizer_use_free(&use);
+}
+
+static void quantize_layer(struct pb_model *model, uint32_t layer)
+{
+	for (uint32_t i = layer * PB_SLOTS; i < (layer + 1) * PB_SLOTS; i++)
+		quantize_matrix(&model->matrices[i]);
 }
 
 /* Layer by layer over quantized layers gives what one pass gives over the model whose first layer is quantized; its own
@@ -268,6 +270,126 @@ static void test_sequential(void **state)
 	free_moments(&parallel);
 	free(tokens);
 	pb_model_close(model);
+}
+
+/* Inside of a layer: an input behind matrices that are quantized is what a model that has been quantized so far gives. */
+static void test_stepwise(void **state)
+{
+	struct tiny_model m = tiny_model_default();
+	struct pb_model *model = open_model(&m, false);
+	int32_t *tokens = make_tokens(model, 5 * 40);
+	struct pb_calibrator *c = NULL, *plain = NULL;
+
+	(void)state;
+	OK(pb_calibrator_open(&c, model, tokens, 5, 40, NULL, NULL, NULL, ERR));
+	for (int i = 0; i < PB_INPUTS; i++) {
+		OK(pb_calibrator_measure_input(c, (enum pb_input)i, ERR));
+		OK(pb_calibrator_open(&plain, model, tokens, 5, 40, NULL, NULL, NULL, ERR));
+		OK(pb_calibrator_measure(plain, false, ERR));
+		assert_true(same_moments(pb_calibrator_moments(plain, (enum pb_input)i), pb_calibrator_moments(c, (enum pb_input)i)));
+		pb_calibrator_close(plain);
+		for (uint32_t slot = 0; slot < PB_SLOTS; slot++)
+			if (pb_input_of((enum pb_slot)slot) == (enum pb_input)i)
+				quantize_matrix(&model->matrices[slot]);
+	}
+	OK(pb_calibrator_advance(c, ERR));
+	OK(pb_calibrator_measure_input(c, PB_INPUT_O, ERR));
+	OK(pb_calibrator_open(&plain, model, tokens, 5, 40, NULL, NULL, NULL, ERR));
+	OK(pb_calibrator_measure(plain, true, ERR));
+	OK(pb_calibrator_measure(plain, true, ERR));
+	assert_true(same_moments(pb_calibrator_moments(plain, PB_INPUT_O), pb_calibrator_moments(c, PB_INPUT_O)));
+	pb_calibrator_close(plain);
+	pb_calibrator_close(c);
+	free(tokens);
+	pb_model_close(model);
+}
+
+/* The inputs of a layer by the training engine in double. */
+static struct pb_network_f64 *run_engine(const struct pb_model *model, bool as_quantized, const int32_t *tokens, uint32_t n_samples, uint32_t seq_len)
+{
+	struct pb_network_f64 *net = NULL;
+	int32_t *none = get_memory((size_t)n_samples * seq_len, sizeof *none);
+
+	memset(none, -1, (size_t)n_samples * seq_len * sizeof *none);
+	OK(pb_network_open_f64(&net, &model->config, n_samples, seq_len, false, NULL, NULL, ERR));
+	fill_network(net, model);
+	for (uint32_t i = 0; as_quantized && i < model->n_matrices; i++) {
+		const struct pb_matrix *m = &model->matrices[i];
+		const struct pb_parameter *p = &net->layout.parameters[pb_layout_matrix(m->layer, m->slot)];
+		float *w = get_memory(p->n, sizeof *w);
+
+		if (m->encoded) {
+			pb_encoded_decode(m->encoded, 0, m->rows, w);
+			for (size_t k = 0; k < p->n; k++)
+				net->parameters[p->first + k] = w[k];
+		}
+		free(w);
+	}
+	pb_network_prepare_f64(net);
+	pb_network_run_f64(net, tokens, none, 1, false, NULL);
+	free(none);
+	return net;
+}
+
+static void compare_cross(const struct pb_moments *m, const double *full, const double *x, size_t n)
+{
+	for (uint32_t i = 0; i < m->cols; i++)
+		for (uint32_t j = 0; j < m->cols; j++) {
+			double product = 0, size = 0;
+
+			for (size_t t = 0; t < n; t++) {
+				product += (full[t * m->cols + i] - x[t * m->cols + i]) * x[t * m->cols + j];
+				size += fabs(x[t * m->cols + i] * x[t * m->cols + j]);
+			}
+			if (fabs(m->cross_moment[(size_t)i * m->cols + j] - product / (double)n) > 1e-5 * (size / (double)n + 1e-3))
+				fail_msg("cross moment %u %u: %g, expected %g", i, j, (double)m->cross_moment[(size_t)i * m->cols + j], product / (double)n);
+		}
+}
+
+/* Beside the model as it was when it was followed. */
+static void check_followed(struct pb_model *model, uint32_t n_samples, uint32_t seq_len, struct pb_pool *pool)
+{
+	size_t n = (size_t)n_samples * seq_len;
+	int32_t *tokens = make_tokens(model, n);
+	struct pb_network_f64 *full, *quantized;
+	struct pb_calibrator *c = NULL;
+
+	OK(pb_calibrator_open(&c, model, tokens, n_samples, seq_len, pool, NULL, NULL, ERR));
+	OK(pb_calibrator_follow(c, ERR));
+	OK(pb_calibrator_measure(c, false, ERR));
+	for (uint32_t i = 0, cols = pb_calibrator_moments(c, PB_INPUT_O)->cols; i < cols * cols; i++)
+		assert_true(pb_calibrator_moments(c, PB_INPUT_O)->cross_moment[i] == 0);
+	quantize_layer(model, 0);
+	OK(pb_calibrator_advance(c, ERR));
+	full = run_engine(model, false, tokens, n_samples, seq_len);
+	quantized = run_engine(model, true, tokens, n_samples, seq_len);
+	OK(pb_calibrator_measure_input(c, PB_INPUT_ATTENTION, ERR));
+	compare_cross(pb_calibrator_moments(c, PB_INPUT_ATTENTION), full->activations[1].normed1, quantized->activations[1].normed1, n);
+	OK(pb_calibrator_measure(c, false, ERR));
+	compare_cross(pb_calibrator_moments(c, PB_INPUT_O), full->activations[1].attended, quantized->activations[1].attended, n);
+	compare_cross(pb_calibrator_moments(c, PB_INPUT_FFN), full->activations[1].normed2, quantized->activations[1].normed2, n);
+	compare_cross(pb_calibrator_moments(c, PB_INPUT_DOWN), full->activations[1].gated, quantized->activations[1].gated, n);
+	pb_network_close_f64(full);
+	pb_network_close_f64(quantized);
+	pb_calibrator_close(c);
+	free(tokens);
+	pb_model_close(model);
+}
+
+static void test_followed(void **state)
+{
+	struct tiny_model m = tiny_model_default();
+	struct pb_pool *pool = NULL;
+
+	(void)state;
+	check_followed(open_model(&m, false), 3, 64, NULL);
+	/* Widths that are no multiple of a tile, several batches, a sample longer than a batch. */
+	m.hidden = 150;
+	m.context = 1100;
+	OK(pb_pool_new(&pool, 3, ERR));
+	check_followed(open_model(&m, false), 21, 50, pool);
+	check_followed(open_model(&m, false), 1, 1100, pool);
+	pb_pool_free(pool);
 }
 
 static void test_not_finite(void **state)
@@ -332,6 +454,8 @@ int main(void)
 		cmocka_unit_test(test_against_double),
 		cmocka_unit_test(test_same_bits_for_any_pool),
 		cmocka_unit_test(test_sequential),
+		cmocka_unit_test(test_stepwise),
+		cmocka_unit_test(test_followed),
 		cmocka_unit_test(test_not_finite),
 		cmocka_unit_test(test_progress),
 	};

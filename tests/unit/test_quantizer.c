@@ -34,7 +34,7 @@ static void check_says(const struct pb_error *err, const char *part)
 /* Random weights and everything that a quantizer may need. */
 struct problem {
 	struct pb_quantize_job job;
-	float *weights, *std, *second_moment, *mean_abs, *gradient_sq;
+	float *weights, *std, *second_moment, *cross_moment, *mean_abs, *gradient_sq;
 };
 
 static struct problem make_problem(uint64_t seed, uint32_t rows, uint32_t cols)
@@ -62,10 +62,13 @@ static struct problem make_problem(uint64_t seed, uint32_t rows, uint32_t cols)
 				p.second_moment[(size_t)i * cols + j] += x[i] * x[j] / (float)(2 * cols);
 	}
 	free(x);
+	p.cross_moment = get_memory((size_t)cols * cols, sizeof *p.cross_moment);
+	for (size_t i = 0; i < (size_t)cols * cols; i++)
+		p.cross_moment[i] = 0.1f * p.second_moment[i];
 	for (uint32_t i = 0; i < cols; i++)
 		p.std[i] = (float)pb_rng_unit(&r);
 	p.job = (struct pb_quantize_job){ .name = "model.layers.0.mlp.up_proj", .n_layers = 1, .rows = rows, .cols = cols, .weights = p.weights,
-		.source_dtype = PB_F32, .input_row_std = pb_rng_below(&r, 2) ? p.std : NULL, .second_moment = p.second_moment,
+		.source_dtype = PB_F32, .input_row_std = pb_rng_below(&r, 2) ? p.std : NULL, .second_moment = p.second_moment, .cross_moment = p.cross_moment,
 		.mean_abs = p.mean_abs, .gradient_sq = p.gradient_sq, .rng = pb_rng_make(seed, 2) };
 	return p;
 }
@@ -75,6 +78,7 @@ static void free_problem(struct problem *p)
 	free(p->weights);
 	free(p->std);
 	free(p->second_moment);
+	free(p->cross_moment);
 	free(p->mean_abs);
 	free(p->gradient_sq);
 }
