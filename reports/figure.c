@@ -8,6 +8,10 @@
 
 #include "reports/figure_layout.h"
 
+#define MOST_MARKS 400          /* of more points, dominated ones that lie in one patch are one mark */
+#define PATCH_SIZE 12.0         /* pixels of a full figure; smaller figures have larger ones, for the same picture */
+#define SMALL_PATCH_SIZE 16.0
+#define MOST_FRONT_LABELS 60    /* more front points than that have no names in the figure */
 #define MOST_LABELS 25          /* more points than that: labels on the front only */
 #define MOST_REFERENCES 3
 #define PPL_RANGE 1000.0          /* perplexities above that many times the best are arrows */
@@ -129,6 +133,8 @@ static enum pb_status choose_marks(struct pb_figure *f, struct pb_error *err)
 			continue;
 		struct pb_mark *m = &f->marks[f->n_marks++];
 		m->point = p;
+		m->n_points = 1;
+		m->patch_size = f->spec.size == PB_FIGURE_FULL ? PATCH_SIZE : SMALL_PATCH_SIZE;
 		m->on_front = f->spec.by_bits ? p->on_bits_front : p->on_front;
 		m->separated = f->spec.by_bits ? PB_SEPARATED_UNKNOWN : p->separated;
 		m->tooltip = tooltip(f, p);
@@ -136,6 +142,7 @@ static enum pb_status choose_marks(struct pb_figure *f, struct pb_error *err)
 			return PB_MEMORY;
 		f->families[pb_family_index(p->row->family)] = true;
 	}
+	f->n_drawn = f->n_marks;
 	return f->n_marks ? PB_OK : pb_fail(err, PB_MISSING, "figure: %s: no point can be drawn", front->title);
 }
 
@@ -216,6 +223,81 @@ static void place_marks(struct pb_figure *f)
 	}
 	if (f->n_marks > 1)
 		qsort(f->marks, f->n_marks, sizeof *f->marks, compare_marks);
+}
+
+/* --- many points --- */
+
+static double patch(const struct pb_mark *m, double v)
+{
+	return floor(v / m->patch_size);
+}
+
+/* Dominated marks of one family in one patch of the plot follow one another; others come first. */
+static int compare_patches(const void *pa, const void *pb)
+{
+	const struct pb_mark *a = pa, *b = pb;
+	bool alone_a = a->on_front || a->beyond, alone_b = b->on_front || b->beyond;
+	if (alone_a || alone_b)
+		return alone_a && alone_b ? compare_marks(a, b) : alone_b - alone_a;
+	size_t family_a = pb_family_index(a->point->row->family), family_b = pb_family_index(b->point->row->family);
+	int c = (family_a > family_b) - (family_a < family_b);
+	if (!c)
+		c = (patch(a, a->x) > patch(b, b->x)) - (patch(a, a->x) < patch(b, b->x));
+	if (!c)
+		c = (patch(a, a->y) > patch(b, b->y)) - (patch(a, a->y) < patch(b, b->y));
+	return c ? c : compare_marks(a, b);
+}
+
+static bool same_patch(const struct pb_mark *a, const struct pb_mark *b)
+{
+	return !a->on_front && !a->beyond && !b->on_front && !b->beyond && patch(a, a->x) == patch(b, b->x) && patch(a, a->y) == patch(b, b->y) &&
+		pb_family_index(a->point->row->family) == pb_family_index(b->point->row->family);
+}
+
+/* The marks from first to next as one. */
+static bool join(struct pb_figure *f, const struct pb_mark *first, size_t n, struct pb_mark *out)
+{
+	struct pb_text t = { 0 };
+	double x = 0.0, y = 0.0, low = INFINITY, high = -INFINITY;
+	for (size_t i = 0; i < n; i++) {
+		x += first[i].x / (double)n;
+		y += first[i].y / (double)n;
+		low = fmin(low, first[i].point->value);
+		high = fmax(high, first[i].point->value);
+	}
+	pb_text_printf(&t, "%zu dominated points (%s)\n%s %.6g to %.6g", n, pb_families[pb_family_index(first->point->row->family)].name,
+		f->spec.front->title, low * y_factor(f), high * y_factor(f));
+	*out = *first;
+	out->has_bar = first->has_bar && first->on_front;
+	if (n == 1) {
+		pb_text_free(&t);
+		return true;
+	}
+	out->n_points = n;
+	out->x = x;
+	out->y = y;
+	out->tooltip = pb_figure_keep(f, &t);
+	return out->tooltip != NULL;
+}
+
+/* Of more marks than anybody can tell apart, dominated ones that lie together become one. */
+static enum pb_status join_marks(struct pb_figure *f, struct pb_error *err)
+{
+	size_t n = 0;
+	if (f->n_marks <= MOST_MARKS)
+		return PB_OK;
+	qsort(f->marks, f->n_marks, sizeof *f->marks, compare_patches);
+	for (size_t i = 0, next; i < f->n_marks; i = next) {
+		for (next = i + 1; next < f->n_marks && same_patch(&f->marks[i], &f->marks[next]); next++)
+			;
+		struct pb_mark joined;
+		if (!join(f, &f->marks[i], next - i, &joined))
+			return pb_out_of_memory(err, "a figure");
+		f->marks[n++] = joined;
+	}
+	f->n_marks = n;
+	qsort(f->marks, f->n_marks, sizeof *f->marks, compare_marks);
+	return PB_OK;
 }
 
 /* The step line through the front's marks that belong to `model` (NULL: all): between two sizes nothing better is known than the
@@ -457,7 +539,10 @@ static enum pb_status make_labels(struct pb_figure *f, struct pb_measure *m, str
 	if (!f->labels || !f->label_texts)
 		return pb_out_of_memory(err, "a figure");
 	f->legend = f->spec.size == PB_FIGURE_FULL && f->n_marks > MOST_LABELS;
-	for (size_t i = 0; i < f->n_marks; i++) {
+	size_t n_wanted = 0;
+	for (size_t i = 0; i < f->n_marks; i++)
+		n_wanted += wants_label(f, &f->marks[i]);
+	for (size_t i = 0; i < f->n_marks && n_wanted <= MOST_FRONT_LABELS; i++) {
 		const struct pb_mark *mark = &f->marks[i];
 		struct pb_label_text *t = &f->label_texts[f->n_labels];
 		if (!wants_label(f, mark))
@@ -467,9 +552,8 @@ static enum pb_status make_labels(struct pb_figure *f, struct pb_measure *m, str
 		f->labels[f->n_labels++] = (struct pb_label){ .x = mark->x, .y = mark->y, .w = pb_measure_width(m, PB_LABEL_SIZE, false, t->text), .h = 13.0,
 			.key_w = pb_measure_width(m, PB_LABEL_SIZE, true, "00") };
 	}
-	if (!make_ground(f, m, &ground))
+	if (!make_ground(f, m, &ground) || !pb_labels_place(f->labels, f->n_labels, &ground))
 		return pb_out_of_memory(err, "a figure");
-	pb_labels_place(f->labels, f->n_labels, &ground);
 	return PB_OK;
 }
 
@@ -491,8 +575,12 @@ static enum pb_status make_outside(struct pb_figure *f, struct pb_error *err)
 		pb_text_printf(&t, " and %zu more", n - 6);
 	if (n)
 		pb_text_char(&t, '.');
-	if (f->n_marks < front->n_points)
-		pb_text_printf(&t, "%s%zu without plausible effective bits are not drawn.", n ? " " : "", front->n_points - f->n_marks);
+	if (f->n_drawn < front->n_points)
+		pb_text_printf(&t, "%s%zu without plausible effective bits are not drawn.", n ? " " : "", front->n_points - f->n_drawn);
+	if (f->spec.size == PB_FIGURE_FULL && f->n_labels == 0 && f->n_marks > MOST_LABELS)
+		pb_text_printf(&t, "%sThe front has too many points for names; the table has them.", t.length ? " " : "");
+	if (f->n_marks < f->n_drawn)
+		pb_text_printf(&t, "%sDominated points that lie together are one small mark, without bars: %zu marks for %zu points.", t.length ? " " : "", f->n_marks, f->n_drawn);
 	f->outside = pb_figure_keep(f, &t);
 	return allocated(f->outside, err) ? PB_OK : PB_MEMORY;
 }
@@ -518,7 +606,7 @@ static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, stru
 	size_t on_front = 0;
 	for (size_t i = 0; i < f->n_marks; i++)
 		on_front += f->marks[i].on_front;
-	pb_text_printf(&d, "%s by %s: %zu points, %zu on the front", front->title, f->spec.by_bits ? "effective bits" : "model size", f->n_marks, on_front);
+	pb_text_printf(&d, "%s by %s: %zu points, %zu on the front", front->title, f->spec.by_bits ? "effective bits" : "model size", f->n_drawn, on_front);
 	if (f->spec.size == PB_FIGURE_NARROW)
 		pb_text_string(&d, ", for narrow screens");
 	f->x_title = f->spec.by_bits ? "effective bits per quantized weight" : panel ? "model size" : "model size: all bytes needed to run, log scale";
@@ -537,7 +625,9 @@ static enum pb_status lay_out(struct pb_figure *f, struct pb_measure *measure, s
 	if (f->x.failed || f->y.failed)
 		return pb_out_of_memory(err, "a figure");
 	place_marks(f);
-	st = make_steps(f, err);
+	st = join_marks(f, err);
+	if (st == PB_OK)
+		st = make_steps(f, err);
 	if (st == PB_OK)
 		st = name_steps(f, measure, err);
 	if (st == PB_OK)

@@ -150,9 +150,19 @@ static void draw_mark(const struct pb_figure *f, struct pb_canvas *c, const stru
 	for (int i = 0; i < 4; i++)
 		if (t[i].failed)
 			pb_canvas_fail(c, PB_MEMORY, "memory is out");
+	if (m->n_points > 1) {
+		pb_text_clear(&t[0]);
+		pb_text_printf(&t[0], "%zu", m->n_points);
+		const char *const count[] = { "family", r->family, "points", pb_text_c(&t[0]), NULL };
+		pb_canvas_open(c, m->tooltip, count);
+		pb_canvas_marker(c, family->shape, m->x, m->y, 2.5, PB_INK_PAPER, (struct pb_stroke){ family->ink, 0.8, PB_SOLID });
+		pb_canvas_close(c);
+		return;
+	}
 	const char *const attributes[] = { "cell", r->cell, "model", r->model, "label", r->label, "family", r->family, "bytes", pb_text_c(&t[0]),
 		"bits", pb_text_c(&t[1]), "value", pb_text_c(&t[2]), "stderr", pb_text_c(&t[3]), "front", m->on_front ? "true" : "false", NULL };
-	pb_canvas_open(c, m->tooltip, attributes);
+	const char *const identity[] = { "cell", r->cell, NULL };
+	pb_canvas_open(c, m->tooltip, f->n_marks < f->n_drawn && !m->on_front ? identity : attributes);
 	draw_bar(c, m);
 	if (m->beyond) {
 		const struct pb_stroke outline = { PB_INK_OUTLINE, 0.8, PB_SOLID };

@@ -14,6 +14,8 @@ struct pb_mark {
 	double bar_top, bar_bottom;     /* clamped to the plot */
 	bool on_front;
 	enum pb_separated separated;
+	size_t n_points;                /* dominated ones that are drawn as one, in their middle; else 1 */
+	double patch_size;
 	const char *tooltip;
 };
 struct pb_steps {
@@ -42,7 +44,7 @@ struct pb_figure {
 	struct pb_axis x, y;
 	const char *title, *x_title, *y_title, *description, *outside;
 	struct pb_mark *marks;          /* by x, then name */
-	size_t n_marks;
+	size_t n_marks, n_drawn;        /* n_drawn: points that the marks stand for */
 	struct pb_steps *steps;
 	size_t n_steps;
 	struct pb_reference references[4];

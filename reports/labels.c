@@ -1,6 +1,9 @@
 #include "reports/labels.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "core/base/memory.h"
 
 #define WORST 10
 #define KEY_COST 15.0
@@ -102,13 +105,13 @@ static void place_one(struct pb_label *labels, size_t i, size_t n_placed, const 
 }
 
 /* The worst come first; equal costs by index. */
-static void place_worst_again(struct pb_label *labels, size_t n, const struct pb_label_ground *g)
+static void place_worst_again(struct pb_label *labels, size_t n, const struct pb_label_ground *grounds)
 {
 	size_t worst[WORST], n_worst = 0;
 	double below = INFINITY;
 	size_t after = 0;
 	for (size_t i = 0; i < n; i++) /* what came later may cover a label now */
-		labels[i].cost = cost_of(&labels[i].box, i, labels, n, g) + labels[i].leader_cost;
+		labels[i].cost = cost_of(&labels[i].box, i, labels, n, &grounds[i]) + labels[i].leader_cost;
 	while (n_worst < WORST && n_worst < n) {
 		size_t best = n;
 		for (size_t i = 0; i < n; i++) {
@@ -123,42 +126,114 @@ static void place_worst_again(struct pb_label *labels, size_t n, const struct pb
 		worst[n_worst++] = best;
 	}
 	for (size_t k = 0; k < n_worst; k++)
-		place_one(labels, worst[k], n, g);
+		place_one(labels, worst[k], n, &grounds[worst[k]]);
 }
 
 /* Makes the costliest text a number; false when none costs too much. */
-static bool make_number(struct pb_label *labels, size_t n, const struct pb_label_ground *g)
+static bool make_number(struct pb_label *labels, size_t n, const struct pb_label_ground *grounds)
 {
 	size_t worst = n;
 	for (size_t i = 0; i < n; i++) {
 		if (labels[i].number)
 			continue;
-		labels[i].cost = cost_of(&labels[i].box, i, labels, n, g) + labels[i].leader_cost;
+		labels[i].cost = cost_of(&labels[i].box, i, labels, n, &grounds[i]) + labels[i].leader_cost;
 		if (labels[i].cost > KEY_COST && (worst == n || labels[i].cost > labels[worst].cost))
 			worst = i;
 	}
 	if (worst == n)
 		return false;
 	labels[worst].number = 1;
-	place_one(labels, worst, n, g);
+	place_one(labels, worst, n, &grounds[worst]);
 	return true;
 }
 
-void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground)
+/* Everything that any place of the label or its leader can meet; the rest of the ground costs it nothing. */
+static struct pb_box reach_of(const struct pb_label *label, double radius)
+{
+	const double far = distances[2] + radius + 1.0, w = fmax(label->w, label->key_w);
+	return (struct pb_box){ label->x - far - w, label->y - far - label->h, 2.0 * (far + w), 2.0 * (far + label->h) };
+}
+
+static bool meets(const struct pb_box *reach, double left, double top, double right, double bottom)
+{
+	return left <= reach->x + reach->w && right >= reach->x && top <= reach->y + reach->h && bottom >= reach->y;
+}
+
+/* The part of the ground within reach, in `memory`, which has room for all of it. */
+static struct pb_label_ground near_ground(const struct pb_label *label, const struct pb_label_ground *g, double **memory)
+{
+	const struct pb_box reach = reach_of(label, g->marker_radius);
+	struct pb_label_ground part = *g;
+	double *markers = *memory, *lines;
+	struct pb_box *bars;
+	part.n_markers = part.n_bars = part.n_lines = 0;
+	for (size_t i = 0; i < g->n_markers; i++) {
+		double x = g->markers[2 * i], y = g->markers[2 * i + 1], r = g->marker_radius;
+		if (meets(&reach, x - r, y - r, x + r, y + r))
+			memcpy(markers + 2 * part.n_markers++, g->markers + 2 * i, 2 * sizeof(double));
+	}
+	bars = (struct pb_box *)(markers + 2 * part.n_markers);
+	for (size_t i = 0; i < g->n_bars; i++) {
+		const struct pb_box *b = &g->bars[i];
+		if (meets(&reach, b->x, b->y, b->x + b->w, b->y + b->h))
+			bars[part.n_bars++] = *b;
+	}
+	lines = (double *)(bars + part.n_bars);
+	for (size_t i = 0; i < g->n_lines; i++) {
+		const double *l = g->lines + 4 * i;
+		if (meets(&reach, fmin(l[0], l[2]), fmin(l[1], l[3]), fmax(l[0], l[2]), fmax(l[1], l[3])))
+			memcpy(lines + 4 * part.n_lines++, l, 4 * sizeof(double));
+	}
+	part.markers = markers;
+	part.bars = bars;
+	part.lines = lines;
+	*memory = lines + 4 * part.n_lines;
+	return part;
+}
+
+static void place_all(struct pb_label *labels, size_t n, const struct pb_label_ground *grounds, bool numbers_only)
 {
 	for (size_t i = 0; i < n; i++) {
-		labels[i].number = ground->numbers_only ? (unsigned)i + 1 : 0;
-		place_one(labels, i, i, ground);
+		labels[i].number = numbers_only ? (unsigned)i + 1 : 0;
+		place_one(labels, i, i, &grounds[i]);
 	}
 	for (int pass = 0; pass < 2; pass++)
-		place_worst_again(labels, n, ground);
+		place_worst_again(labels, n, grounds);
 	/* The worst first, since a number gives room to its neighbours. */
-	while (!ground->numbers_only && make_number(labels, n, ground))
+	while (!numbers_only && make_number(labels, n, grounds))
 		;
 	unsigned number = 0;
 	for (size_t i = 0; i < n; i++)
 		if (labels[i].number)
 			labels[i].number = ++number;
+}
+
+/* Room that the grounds of all labels take. */
+static size_t near_room(const struct pb_label *labels, size_t n, const struct pb_label_ground *g)
+{
+	size_t room = 1;
+	for (size_t k = 0; k < n; k++) {
+		const struct pb_box reach = reach_of(&labels[k], g->marker_radius);
+		const double r = g->marker_radius;
+		for (size_t i = 0; i < g->n_markers; i++)
+			room += meets(&reach, g->markers[2 * i] - r, g->markers[2 * i + 1] - r, g->markers[2 * i] + r, g->markers[2 * i + 1] + r) ? 2 : 0;
+		room += 4 * (g->n_bars + g->n_lines);
+	}
+	return room;
+}
+
+bool pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground)
+{
+	struct pb_label_ground *grounds = pb_alloc(n, sizeof *grounds);
+	double *memory = pb_alloc(near_room(labels, n, ground), sizeof *memory), *next = memory;
+	bool ok = grounds && memory;
+	for (size_t i = 0; ok && i < n; i++)
+		grounds[i] = near_ground(&labels[i], ground, &next);
+	if (ok)
+		place_all(labels, n, grounds, ground->numbers_only);
+	pb_free(grounds);
+	pb_free(memory);
+	return ok;
 }
 
 /* Without its place in the column, label i would have its top here. Tops that are h apart at least are such heights that never fall. */

@@ -39,8 +39,8 @@ struct pb_label_ground {
  * cost = 10 overlap with labels + 6 overlap with markers + 3 overlap with the front + leader length / 10 + 20 when outside.
  * Overlap with boxes counts in character cells (area over h * h / 2), with lines in text heights (length over h); a leader that
  * runs through another point's marker overlaps it by one.
- * Then two passes place the worst ten anew. A label that still costs more than 15 becomes a number. */
-void pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground);
+ * Then two passes place the worst ten anew. A label that still costs more than 15 becomes a number. False when memory is out. */
+bool pb_labels_place(struct pb_label *labels, size_t n, const struct pb_label_ground *ground);
 /* For the ends of lines. labels: sorted by y, all of one height h. A column with its left edge at x and its texts between top and bottom, none over another,
  * the order that of the points and each as near to the height of its point as the others let it; with a leader when that is not
  * the same height. All must fit: n times h is at most bottom - top. A label that has a number keeps it. */

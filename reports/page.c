@@ -7,6 +7,7 @@
 
 #include "reports/markup.h"
 
+#define CLIPPED_NAME 36         /* a longer name may be cut by its column, and is whole in the tooltip */
 #define EMBED_LIMIT (1u << 20)  /* larger tables are linked only */
 
 struct page {
@@ -251,9 +252,13 @@ static void put_bytes(struct page *p, int64_t bytes)
 
 static void put_name(struct page *p, const char *s)
 {
-	raw(p, "<td class=\"name\" title=\"");
-	text(p, s);
-	raw(p, "\">");
+	raw(p, "<td class=\"name\"");
+	if (strlen(s) > CLIPPED_NAME) {
+		raw(p, " title=\"");
+		text(p, s);
+		raw(p, "\"");
+	}
+	raw(p, ">");
 	text(p, s);
 	raw(p, "</td>");
 }
@@ -505,9 +510,16 @@ static void put_missing_counters(struct page *p)
 static void put_time_heads(struct page *p)
 {
 	const struct pb_view *v = p->view;
-	put_identity_heads(p);
-	heading(p, "task", false);
-	heading(p, "status", false);
+	if (v->times_by_setting) {
+		heading(p, "quantizer", false);
+		if (v->many_backends)
+			heading(p, "backend", false);
+		heading(p, "tasks of cells", true);
+	} else {
+		put_identity_heads(p);
+		heading(p, "task", false);
+		heading(p, "status", false);
+	}
 	heading(p, "quantize", true);
 	heading(p, "evaluate", true);
 	heading(p, "peak memory", true);
@@ -524,27 +536,41 @@ static void put_time_heads(struct page *p)
 	}
 }
 
-/* A task of a cell. The quantizing is the cell's: it stands in the line of its first task. */
-static void put_time_line(struct page *p, const struct pb_row *r, bool first)
+static void put_counter(struct page *p, double v)
+{
+	open_number(p, v);
+	if (!isfinite(v))
+		raw(p, "n/a</td>");
+	else if (v == floor(v) && fabs(v) < 1e6)
+		pb_text_printf(p->out, "%.0f</td>", v);
+	else
+		pb_text_printf(p->out, "%.4g</td>", v);
+}
+
+static void put_time_line(struct page *p, const struct pb_view_time *t)
 {
 	const struct pb_view *v = p->view;
 	raw(p, "<tr>");
-	put_identity(p, r);
-	element(p, "td", r->task);
-	element(p, "td", pb_row_status_name(r->status));
-	if (first)
-		put_seconds(p, r->quantize_seconds);
+	if (v->times_by_setting) {
+		put_name(p, *t->row->label ? t->row->label : t->row->quantizer);
+		if (v->many_backends)
+			put_name(p, t->row->backend);
+		open_number(p, (double)t->n_tasks);
+		pb_text_printf(p->out, "%zu</td>", t->n_tasks);
+	} else {
+		put_identity(p, t->row);
+		element(p, "td", t->row->task);
+		element(p, "td", pb_row_status_name(t->row->status));
+	}
+	if (t->has_quantizing)
+		put_seconds(p, t->quantize_seconds);
 	else
 		raw(p, "<td></td>");
-	put_seconds(p, r->eval_seconds);
-	put_bytes(p, r->peak_rss_bytes);
-	for (size_t k = 0; k < v->n_counters; k++) {
-		if (!v->counters[k].has_value)
-			continue;
-		open_number(p, pb_view_counter_value(&v->counters[k], r));
-		pb_view_counter_text(&v->counters[k], r, p->out);
-		raw(p, "</td>");
-	}
+	put_seconds(p, t->eval_seconds);
+	put_bytes(p, t->peak_rss_bytes);
+	for (size_t k = 0; k < v->n_counters; k++)
+		if (v->counters[k].has_value)
+			put_counter(p, t->counters[k]);
 	raw(p, "</tr>\n");
 }
 
@@ -553,15 +579,15 @@ static void put_time_section(struct page *p)
 	const struct pb_view *v = p->view;
 	raw(p, "<h2 id=\"time\">Time and counters</h2>\n");
 	put_missing_counters(p);
-	if (!v->n_cells)
+	if (!v->n_times)
 		return;
-	raw(p, "<p class=\"muted\">A line is a task of a cell; counters are those of its scoring. Peak memory is that of the process, with the model and data"
-		" that it keeps.</p>\n<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
+	raw(p, v->times_by_setting ? "<p class=\"muted\">A line is a setting of a quantizer: sums over all tasks of all its cells, and the highest peak memory. "
+		"Each task of each cell is in rows.csv." : "<p class=\"muted\">A line is a task of a cell; counters are those of its scoring.");
+	raw(p, " Peak memory is that of the process, with the model and data that it keeps.</p>\n<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
 	put_time_heads(p);
 	raw(p, "</tr></thead>\n<tbody>\n");
-	for (size_t i = 0; i < v->n_cells; i++)
-		for (size_t k = 0; k < v->cells[i].n_tasks; k++)
-			put_time_line(p, v->cells[i].tasks[k], k == 0);
+	for (size_t i = 0; i < v->n_times; i++)
+		put_time_line(p, &v->times[i]);
 	raw(p, "</tbody>\n</table>\n</div>\n");
 }
 

@@ -295,17 +295,6 @@ double pb_view_counter_value(const struct pb_view_counter *counter, const struct
 	return value ? json_number_value(value) : NAN;
 }
 
-void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_row *row, struct pb_text *out)
-{
-	const json_t *value = counter_value(json_object_get(row->counters, counter->name));
-	if (!value)
-		pb_text_string(out, "n/a");
-	else if (json_is_integer(value) && llabs(json_integer_value(value)) < 1000000)
-		pb_text_printf(out, "%lld", (long long)json_integer_value(value));
-	else
-		pb_text_printf(out, "%.4g", json_number_value(value));
-}
-
 void pb_view_heading(const struct pb_front *front, struct pb_text *out)
 {
 	pb_text_string(out, front->title);
@@ -515,6 +504,8 @@ static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, str
 		st = make_cells(view, err);
 	if (st == PB_OK)
 		st = make_counters(view, err);
+	if (st == PB_OK)
+		st = pb_view_times(view, err);
 	if (st == PB_OK)
 		st = make_summary(view, err);
 	if (st == PB_OK)

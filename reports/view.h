@@ -22,6 +22,16 @@ struct pb_view_counter {
 	const char *reason;
 };
 
+/* A line of time and counters: a task of a cell, or sums over all cells and tasks of a quantizer's setting. */
+struct pb_view_time {
+	const struct pb_row *row;           /* of a setting: any of its rows */
+	size_t n_tasks;
+	double quantize_seconds, eval_seconds;  /* NaN: none */
+	bool has_quantizing;
+	int64_t peak_rss_bytes;             /* the highest; PB_ABSENT */
+	double *counters;                   /* by the view's counters; NaN: none */
+};
+
 struct pb_view {
 	const struct pb_report_input *input;
 	struct pb_arena *arena;
@@ -34,6 +44,9 @@ struct pb_view {
 	size_t n_status[PB_ROW_STATUSES];   /* cells */
 	struct pb_view_counter *counters;   /* by name */
 	size_t n_counters;
+	struct pb_view_time *times;
+	size_t n_times;
+	bool times_by_setting;
 	bool has_bits;                      /* the main front has points with effective bits */
 	bool many_backends, many_seeds;
 	bool has_family[16];                /* that have a point in the main front */
@@ -52,9 +65,10 @@ void pb_view_free(struct pb_view *view);
 /* The note under a figure of this front: models, items, convention, what is left out; with_date: date and version too, for a figure
  * that may stand alone. In the arena; NULL when memory is out. */
 const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date);
-/* The number of a counter in a row, NaN when there is none; and as text, "n/a" without. */
+/* The number of a counter in a row, NaN when there is none. */
 double pb_view_counter_value(const struct pb_view_counter *counter, const struct pb_row *row);
-void pb_view_counter_text(const struct pb_view_counter *counter, const struct pb_row *row, struct pb_text *out);
+/* Fills the view's times; for pb_view_make. */
+enum pb_status pb_view_times(struct pb_view *view, struct pb_error *err) PB_MUST_CHECK;
 /* The heading of a column: title and unit. */
 void pb_view_heading(const struct pb_front *front, struct pb_text *out);
 /* Identities of models and tasks for the provenance: pairs of texts, in the arena. */

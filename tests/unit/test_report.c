@@ -316,12 +316,12 @@ static void labels(void **state)
 	struct pb_label one = { .x = 100, .y = 100, .w = 50, .h = 13, .key_w = 14 };
 	const double marker[2] = { 100, 100 };
 	struct pb_label_ground ground = { .inside = { 0, 0, 400, 300 }, .markers = marker, .n_markers = 1, .marker_radius = 6 };
-	pb_labels_place(&one, 1, &ground);
+	assert_true(pb_labels_place(&one, 1, &ground));
 	assert_true(one.box.x == 108 && one.box.y == 93.5 && !one.leader && one.number == 0);
 	struct pb_label right = { .x = 380, .y = 100, .w = 50, .h = 13, .key_w = 14 };
 	const double at[2] = { 380, 100 };
 	ground.markers = at;
-	pb_labels_place(&right, 1, &ground);
+	assert_true(pb_labels_place(&right, 1, &ground));
 	assert_true(right.box.x + right.box.w <= 400 && right.number == 0);
 	/* Sixty labels on one point: most of them cannot be texts. */
 	struct pb_label many[60];
@@ -329,7 +329,7 @@ static void labels(void **state)
 	for (int i = 0; i < 60; i++)
 		many[i] = one;
 	ground.markers = marker;
-	pb_labels_place(many, 60, &ground);
+	assert_true(pb_labels_place(many, 60, &ground));
 	for (int i = 0; i < 60; i++)
 		if (many[i].number)
 			assert_int_equal(many[i].number, ++numbers);
@@ -714,6 +714,26 @@ static void write_and_discard(struct pb_rows *rows, const char *wanted)
 	pb_rows_free(rows);
 }
 
+/* The points of the main figure's marks, one or many a mark, are so many. */
+static void add_up_points(struct pb_rows *rows, size_t wanted)
+{
+	char *folder = temporary();
+	size_t n = 0, n_joined = 0;
+	pb_rows_sort(rows);
+	assert_int_equal(write_report(rows, NULL, folder), PB_OK);
+	char *svg = slurp(folder, "figures/front.svg", NULL);
+	for (const char *at = svg; (at = strstr(at, "class=\"point\"")); at++) {
+		const char *points = strstr(at, "data-points=\""), *end = strchr(at, '>');
+		bool is_joined = points && points < end;
+		n += is_joined ? strtoull(points + strlen("data-points=\""), NULL, 10) : 1;
+		n_joined += is_joined;
+	}
+	assert_true(n_joined > 50);
+	assert_int_equal(n, wanted);
+	pb_free(svg);
+	discard(folder);
+}
+
 static void sizes_of_input(void **state)
 {
 	(void)state;
@@ -751,6 +771,15 @@ static void sizes_of_input(void **state)
 		r->stderr_value = 0.5;
 	}
 	write_and_discard(&rows, "300 points");
+	for (int i = 0; i < 2500; i++) { /* more than anybody can tell apart: together, and no point is lost */
+		char cell[16];
+		snprintf(cell, sizeof cell, "c%d", i);
+		struct pb_row *r = add(&rows, cell, "piqa", 1000 + 37 * (i * 7919 % 2500), 0.3 + 0.0002 * (i * 31 % 2500));
+		r->label = i % 2 ? "odd" : "even";
+		r->eval_seconds = 2.0;
+	}
+	add_up_points(&rows, 2500);
+	write_and_discard(&rows, ">1250</td>"); /* time by setting */
 	for (int i = 0; i < 4; i++) { /* values that a logarithm cannot show, and extreme ones */
 		char cell[16];
 		snprintf(cell, sizeof cell, "c%d", i);
