@@ -27,7 +27,7 @@ static const char *const dtype_names[] = { "f16", "bf16", "f32", NULL };
 static const enum pb_dtype dtypes[] = { PB_F16, PB_BF16, PB_F32 };
 
 static const struct pb_option bitnet_options[] = {
-	PB_BUDGET_OPTIONS(1048576, "0.002", 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct bitnet_options, scale_dtype, dtype_names, "f16", "number format of the scale"),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END
@@ -119,14 +119,9 @@ static unsigned bitnet_needs(const void *options)
 	return PB_NEEDS_TRAINING;
 }
 
-static enum pb_status bitnet_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
-{
-	return pb_budget_recipe(&((const struct bitnet_options *)options)->budget, PB_RATE_FEW_BITS, context, recipe, err);
-}
-
 static const struct pb_qat bitnet_qat = {
 	.transform = { PB_STRAIGHT_THROUGH, .forward = bitnet_forward },
-	.recipe = bitnet_recipe,
+	.recipe = pb_budget_recipe,
 	.teacher = pb_budget_teacher,
 	.encode = bitnet_encode,
 };

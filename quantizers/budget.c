@@ -4,8 +4,9 @@
 
 #define LONGEST 2048 /* tokens of a sequence, where none are asked for: those of ParetoQ and OneBit */
 
-enum pb_status pb_budget_recipe(const struct pb_budget *b, double rate, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
+enum pb_status pb_budget_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
 {
+	const struct pb_budget *b = options;
 	int64_t length = b->length ? b->length : context < LONGEST ? context : LONGEST;
 	int64_t update = b->sequences * length * b->micro_batches;
 
@@ -15,7 +16,7 @@ enum pb_status pb_budget_recipe(const struct pb_budget *b, double rate, uint32_t
 	recipe->sequences = b->sequences;
 	recipe->length = length;
 	recipe->micro_batches = b->micro_batches;
-	recipe->learning_rate = b->learning_rate > 0 ? b->learning_rate : rate;
+	recipe->learning_rate = b->learning_rate;
 	recipe->schedule = PB_SCHEDULE_COSINE;
 	recipe->final_share = 0;
 	recipe->warmup = (int64_t)ceil(b->warmup * (double)recipe->steps);

@@ -16,7 +16,7 @@ static const char *const dtype_names[] = { "bf16", "f16", "f32", NULL };
 static const enum pb_dtype dtypes[] = { PB_BF16, PB_F16, PB_F32 };
 
 static const struct pb_option finetune_options[] = {
-	PB_BUDGET_OPTIONS(1048576, "0.001", 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct finetune_options, dtype, dtype_names, "bf16", "number format of the weights"),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END
@@ -72,14 +72,9 @@ static unsigned finetune_needs(const void *options)
 	return PB_NEEDS_TRAINING;
 }
 
-static enum pb_status finetune_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
-{
-	return pb_budget_recipe(&((const struct finetune_options *)options)->budget, PB_RATE_MANY_BITS, context, recipe, err);
-}
-
 static const struct pb_qat finetune_qat = {
 	.transform = { PB_STRAIGHT_THROUGH, .forward = finetune_forward },
-	.recipe = finetune_recipe,
+	.recipe = pb_budget_recipe,
 	.teacher = pb_budget_teacher,
 	.encode = finetune_encode,
 };

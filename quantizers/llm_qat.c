@@ -36,14 +36,13 @@ static const struct grid {
 	{ 6, PB_W6, 31, "signed:6", 1 },
 	{ 8, PB_W8, 127, "signed:8", 1 },
 };
-enum { BITS_2 = 1 };
 
 static const char *const dtype_names[] = { "f16", "bf16", "f32", NULL };
 static const enum pb_dtype dtypes[] = { PB_F16, PB_BF16, PB_F32 };
 
 static const struct pb_option llm_qat_options[] = {
 	PB_OPT_CHOICE(struct llm_qat_options, bits, bits_names, "4", "bits a code; 1.58 has the levels of 2 in less room"),
-	PB_BUDGET_OPTIONS(1048576, "0.002 up to 2 bits, 0.001 above", 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct llm_qat_options, scale_dtype, dtype_names, "f16", "number format of the scales"),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END
@@ -152,16 +151,9 @@ static unsigned llm_qat_needs(const void *options)
 	return PB_NEEDS_TRAINING;
 }
 
-static enum pb_status llm_qat_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
-{
-	const struct llm_qat_options *o = options;
-
-	return pb_budget_recipe(&o->budget, o->bits <= BITS_2 ? PB_RATE_FEW_BITS : PB_RATE_MANY_BITS, context, recipe, err);
-}
-
 static const struct pb_qat llm_qat_qat = {
 	.transform = { PB_STRAIGHT_THROUGH, .forward = llm_qat_forward },
-	.recipe = llm_qat_recipe,
+	.recipe = pb_budget_recipe,
 	.teacher = pb_budget_teacher,
 	.encode = llm_qat_encode,
 };

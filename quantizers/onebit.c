@@ -29,7 +29,6 @@
 #define FIRST_LATENT 0.01f      /* build_start_ckpt.py */
 #define SMOOTH 1.001f           /* bitnet.py */
 #define LOGITS_SCALE 0.01       /* kd_loss_scale of the scripts */
-#define RATE 1e-2               /* at which signs turn within the default budget */
 #define COLUMNS 256u            /* whose gradients are held at a time */
 
 struct onebit_options {
@@ -46,7 +45,7 @@ enum { LOSS_CODE, LOSS_PAPER };
 enum { ZERO_PLUS, ZERO_ZERO };
 
 static const struct pb_option onebit_options[] = {
-	PB_BUDGET_OPTIONS(1048576, "0.01", 0.01),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, 1e-2, 0.01),
 	PB_OPT_CHOICE(struct onebit_options, loss, loss_names, "code", "losses against the full-precision model: those of the released code, or the paper's"),
 	PB_OPT_REAL(struct onebit_options, alpha, 0, 1e6, 1, "factor of the loss of the states"),
 	PB_OPT_CHOICE(struct onebit_options, split, pb_split_names, "nmf", "how the first fit's size is shared between h and g"),
@@ -147,7 +146,7 @@ static void onebit_backward(void *arg, const struct pb_parameter *m, const float
 
 static enum pb_status onebit_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
 {
-	enum pb_status status = pb_budget_recipe(&((const struct onebit_options *)options)->budget, RATE, context, recipe, err);
+	enum pb_status status = pb_budget_recipe(options, context, recipe, err);
 
 	recipe->beta2 = 0.98;
 	recipe->weight_decay = 0.01;

@@ -23,7 +23,7 @@
  *
  * Source: arXiv 2502.02631, facebookresearch/ParetoQ (utils_quant.py, train.py). Deviations: latent weights are f32, not bf16;
  * zero=plus runs a latent 0 as +a at 1 bit, as it is stored, where the code has 0; the recipe is scaled down by `tokens`
- * (there 30e9 and a rate of 2e-5 up to 2 bits, 10e9 and 1e-5 above); distillation is not part of the method. */
+ * (there 30e9 and a rate of 2e-5 up to 2 bits, 10e9 and 1e-5 above; here the same at all widths); distillation is not part of the method. */
 #include "quantizers/quantizer.h"
 
 #include <math.h>
@@ -79,7 +79,7 @@ enum { ZERO_PLUS, ZERO_ZERO };
 
 static const struct pb_option paretoq_options[] = {
 	PB_OPT_CHOICE(struct paretoq_options, bits, bits_names, "2", "width; the grid follows from it"),
-	PB_BUDGET_OPTIONS(1048576, "0.002 up to 2 bits, 0.001 above", 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct paretoq_options, grid, grid_names, "auto", "from 1.58 bits up: that of the method, or one of the two"),
 	PB_OPT_CHOICE(struct paretoq_options, init, init_names, "paper", "first scales: the paper's, or those of the least squared error"),
 	PB_OPT_BOOL(struct paretoq_options, train, 1, "no: the weights as they are, with the first scales"),
@@ -332,16 +332,9 @@ static unsigned paretoq_needs(const void *options)
 	return ((const struct paretoq_options *)options)->train ? PB_NEEDS_TRAINING : PB_NEEDS_NOTHING;
 }
 
-static enum pb_status paretoq_recipe(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err)
-{
-	const struct paretoq_options *o = options;
-
-	return pb_budget_recipe(&o->budget, o->bits <= BITS_2 ? PB_RATE_FEW_BITS : PB_RATE_MANY_BITS, context, recipe, err);
-}
-
 static const struct pb_qat paretoq_qat = {
 	.transform = { .n_parameters = paretoq_n_parameters, .start = paretoq_start, .forward = paretoq_forward, .backward = paretoq_backward },
-	.recipe = paretoq_recipe,
+	.recipe = pb_budget_recipe,
 	.teacher = pb_budget_teacher,
 	.encode = paretoq_encode,
 };

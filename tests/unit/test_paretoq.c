@@ -417,25 +417,24 @@ static void test_budget(void **state)
 	assert_true(m.use.quantizer->qat->teacher(m.use.options, &d));
 	assert_true(d.targets == 0.75 && d.logits == 0.25 && d.states == 0 && d.form == PB_DISTILL_PAPER);
 	method_close(&m);
+	m = method_open("paretoq:learning_rate=0", 1, 1);
+	assert_int_equal(m.use.quantizer->qat->recipe(m.use.options, 256, &r, &err), PB_USAGE);
+	method_close(&m);
 }
 
-/* Twice the rate up to 2 bits, as the paper has it, for its baselines too. */
-static void test_rates(void **state)
+/* One budget and one rate for every width and the baselines, so that they can be compared. */
+static void test_same_budget(void **state)
 {
-	static const struct { const char *options; double rate; } rates[] = {
-		{ "paretoq:bits=1", 2e-3 }, { "paretoq:bits=1.58", 2e-3 }, { "paretoq", 2e-3 }, { "paretoq:bits=3", 1e-3 }, { "paretoq:bits=4", 1e-3 },
-		{ "llm_qat:bits=1.58", 2e-3 }, { "llm_qat:bits=2", 2e-3 }, { "llm_qat:bits=3", 1e-3 }, { "bitnet", 2e-3 }, { "finetune", 1e-3 }, { "onebit", 1e-2 },
-		{ "llm_qat:bits=2,learning_rate=0.5", 0.5 },
-	};
+	static const char *const methods[] = { "paretoq:bits=1", "paretoq:bits=4", "llm_qat:bits=2", "bitnet", "finetune" };
 
 	(void)state;
-	for (size_t k = 0; k < sizeof rates / sizeof *rates; k++) {
-		struct method m = method_open(rates[k].options, 1, 1);
+	for (size_t k = 0; k < sizeof methods / sizeof *methods; k++) {
+		struct method m = method_open(methods[k], 1, 1);
 		struct pb_recipe r;
 
 		pb_options_default(pb_recipe_options, &r);
 		OK(m.use.quantizer->qat->recipe(m.use.options, 256, &r, ERR));
-		assert_true(r.learning_rate == rates[k].rate);
+		assert_true(r.learning_rate == 2e-3 && r.steps == 1024 && r.sequences == 4 && r.length == 256);
 		method_close(&m);
 	}
 }
@@ -521,7 +520,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known), cmocka_unit_test(test_saturation), cmocka_unit_test(test_first_scales), cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_gradients), cmocka_unit_test(test_mse), cmocka_unit_test(test_mse_of_rows_without_size), cmocka_unit_test(test_stored),
-		cmocka_unit_test(test_trits), cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget), cmocka_unit_test(test_rates), cmocka_unit_test(test_refused_grid), cmocka_unit_test(test_paper_sizes),
+		cmocka_unit_test(test_trits), cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget), cmocka_unit_test(test_same_budget), cmocka_unit_test(test_refused_grid), cmocka_unit_test(test_paper_sizes),
 		cmocka_unit_test(test_torch),
 	};
 
