@@ -6,6 +6,7 @@
 #include "harness/cli/records.h"
 #include "reports/orders.h"
 #include "reports/report.h"
+#include "reports/study.h"
 
 struct report_state {
 	const char *folder;
@@ -118,15 +119,21 @@ static const char *title(const struct pb_fact *facts, size_t n_facts, const stru
 	return trainings->n == 1 ? trainings->runs[0].name : "training";
 }
 
+/* Parts that only some runs have. */
+struct parts {
+	struct pb_section orders, study;
+	const struct pb_section *list[2];   /* those there are */
+	size_t n;
+};
+
 /* What the sweeps of the runs expect, tested. Nothing when they expect nothing. */
-static enum pb_status add_orders(struct pb_cli *cli, const struct pb_records *records, struct pb_section *section, struct pb_report_input *input, struct pb_error *err)
+static enum pb_status add_orders(struct pb_cli *cli, const struct pb_records *records, struct parts *parts, struct pb_error *err)
 {
 	const struct pb_item_stores items = pb_records_items(records);
-	const struct pb_section **list = pb_arena_alloc(cli->arena, 1, sizeof(*list));
 	struct pb_expected *expected = NULL;
 	struct pb_orders orders;
 	size_t n = 0;
-	enum pb_status st = list ? PB_OK : pb_out_of_memory(err, "the report");
+	enum pb_status st = PB_OK;
 
 	for (size_t i = 0; !st && i < records->n; i++) {
 		const char *name = "", *text = "";
@@ -141,10 +148,21 @@ static enum pb_status add_orders(struct pb_cli *cli, const struct pb_records *re
 		return st;
 	st = pb_orders_make(&orders, cli->arena, expected, n, &records->rows, &items, err);
 	if (!st) {
-		pb_orders_section(section, &orders, cli->arena);
-		list[0] = section;
-		input->sections = list;
-		input->n_sections = 1;
+		pb_orders_section(&parts->orders, &orders, cli->arena);
+		parts->list[parts->n++] = &parts->orders;
+	}
+	return st;
+}
+
+/* The study of trained methods, when the rows hold one. */
+static enum pb_status add_study(struct pb_cli *cli, const struct pb_records *records, struct parts *parts, struct pb_error *err)
+{
+	struct pb_study *study = pb_arena_alloc(cli->arena, 1, sizeof(*study));
+	enum pb_status st = study ? pb_study_read(study, &records->rows, cli->arena, err) : pb_out_of_memory(err, "the report");
+
+	if (!st && pb_study_is_there(study)) {
+		pb_study_section(&parts->study, study);
+		parts->list[parts->n++] = &parts->study;
 	}
 	return st;
 }
@@ -157,7 +175,7 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	struct pb_report_input input = {0};
 	struct pb_trainings trainings = {0};
 	struct pb_records records = {0};
-	struct pb_section orders = {0};
+	struct parts parts = {0};
 	size_t n_facts = 0, n_folders = 0;
 	char *page = NULL;
 	struct pb_text line = {0};
@@ -173,8 +191,12 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	if (!st) {
 		input = (struct pb_report_input){ .title = title(facts, n_facts, &trainings), .rows = &records.rows, .facts = facts, .n_facts = n_facts,
 			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings };
-		st = add_orders(cli, &records, &orders, &input, err);
+		st = add_orders(cli, &records, &parts, err);
 	}
+	if (!st)
+		st = add_study(cli, &records, &parts, err);
+	input.sections = parts.list;
+	input.n_sections = parts.n;
 	if (!st)
 		st = pb_report_write(&input, s->folder ? s->folder : cli->args[0], &page, err);
 	if (!st) {
@@ -184,7 +206,8 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	pb_text_free(&line);
 	pb_free(page);
 	pb_trainings_free(&trainings);
-	pb_section_free(&orders);
+	pb_section_free(&parts.orders);
+	pb_section_free(&parts.study);
 	pb_records_close(&records);
 	return st;
 }
@@ -195,7 +218,8 @@ const struct pb_command pb_cmd_report = {
 	.summary = "write report.html, report.pdf, report.md, tables and figures",
 	.help = "Makes pages from the rows of one or more runs: size-quality fronts with 95 % intervals, the tables behind\n"
 		"them, what failed and why, and where it all comes from. A folder that holds the log of a training (log.csv\n"
-		"and train.json) is drawn as loss against tokens. Prints the path of report.html. The same rows and logs give\n"
+		"and train.json) is drawn as loss against tokens. Rows of paretoq at three widths or more are a study, with figures and\n"
+		"a verdict on what its paper found. Prints the path of report.html. The same rows and logs give\n"
 		"the same bytes.",
 	.flags = flags,
 	.least = 1,

@@ -65,7 +65,7 @@ try ev -q paretoq:train=no --training-format lines
 try ev -q paretoq:bits=1,grid=seq --training text.txt
 try ev -q paretoq:bits=5 --training text.txt
 try ev -q paretoq:tokens=0 --training text.txt
-try ev -q paretoq:learning_rate=-1 --training text.txt
+try ev -q paretoq:learning_rate=0 --training text.txt
 try ev -q paretoq:length=65 --training text.txt
 try ev -q paretoq:warmup=2 --training text.txt
 try ev -q paretoq:tokens=2000,sequences=4,length=16,learning_rate=10 --training text.txt --trained wild
@@ -78,3 +78,5 @@ sed -i '/^training/d' s.yaml
 try paretobench run s.yaml -o none
 echo 'training: {text: text.txt}' >> s.yaml; try paretobench run s.yaml -o none
 sed -i 's/^training.*/training: {data: text.txt, seed: 1}/' s.yaml; try paretobench run s.yaml -o none
+# Widths of paretoq are a study, with a verdict on each finding that there are comparisons for.
+paretobench report two -o pages --quiet > /dev/null; grep '^## \|^| [a-e] |' pages/report.md | sed -n '/ParetoQ/,/Failed/p' | cut -d'|' -f2,4-7; ls pages/figures | grep -c study
