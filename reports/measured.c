@@ -94,7 +94,7 @@ static enum pb_status judge_equivalence(struct measuring *m, const struct pb_pai
 		ceil(pb_items_needed(pair->deviation, half)), pair->difference.n));
 }
 
-static enum pb_status judge_pair(struct measuring *m, const struct pb_comparison *c, const struct pb_side *worse, const struct pb_side *better)
+static enum pb_status judge_pair(struct measuring *m, const struct pb_claim_comparison *c, const struct pb_side *worse, const struct pb_side *better)
 {
 	const struct pb_row *a = worse->rows[0], *b = better->rows[0];
 	struct pb_pair pair = {0};
@@ -118,14 +118,14 @@ static enum pb_status judge_pair(struct measuring *m, const struct pb_comparison
 }
 
 /* Rows of a setting, by their places. */
-static size_t rows_of_setting(const struct measuring *m, const struct pb_comparison *c, const struct pb_yaml *setting, size_t *list)
+static size_t rows_of_setting(const struct measuring *m, const struct pb_claim_comparison *c, const struct pb_yaml *setting, size_t *list)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->rows->n; i++) {
 		const struct pb_row *r = &m->rows->rows[i];
 
-		if (r->status == PB_ROW_OK && pb_comparison_has_metric(c, r->metric) && pb_setting_fits(setting, r, m->options[i]))
+		if (r->status == PB_ROW_OK && pb_claim_comparison_has_metric(c, r->metric) && pb_setting_fits(setting, r, m->options[i]))
 			list[n++] = i;
 	}
 	return n;
@@ -136,7 +136,7 @@ static bool same_cells(const struct pb_row *a, const struct pb_row *b)
 	return strcmp(a->model, b->model) == 0 && strcmp(a->task, b->task) == 0 && strcmp(a->metric, b->metric) == 0 && strcmp(a->backend, b->backend) == 0 && !same_setting(a, b);
 }
 
-static enum pb_status compare(struct measuring *m, const struct pb_comparison *c)
+static enum pb_status compare(struct measuring *m, const struct pb_claim_comparison *c)
 {
 	size_t n = m->rows->n, n_better, n_worse;
 	struct pb_arena *arena = m->claims->arena;
@@ -158,7 +158,7 @@ static enum pb_status compare(struct measuring *m, const struct pb_comparison *c
 			const struct pb_row *a = &m->rows->rows[other];
 			struct pb_side worse;
 
-			if (!same_cells(a, b) || !pb_comparison_alike(c, a, m->options[other], b, m->options[at]))
+			if (!same_cells(a, b) || !pb_claim_comparison_alike(c, a, m->options[other], b, m->options[at]))
 				continue;
 			if ((worse = side_of(m, other, first)).n)
 				st = judge_pair(m, c, &worse, &better);

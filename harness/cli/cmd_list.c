@@ -3,6 +3,7 @@
 #include <string.h>
 #include "harness/cli/cli.h"
 #include "harness/run/zoo.h"
+#include "reports/claims/claims.h"
 
 static const char *const lists[] = { "quantizers", "backends", "tasks", "models", "protocols", "claims" };
 #define N_LISTS (sizeof(lists) / sizeof(lists[0]))

@@ -193,7 +193,7 @@ static enum pb_status read_run(struct reader *r, const struct pb_yaml *run, stru
 	c->how = "";
 	if (!run)
 		return PB_OK;
-	st = pb_comparison_parse(&c->comparison, &c->has_comparison, run, r->err);
+	st = pb_claim_comparison_parse(&c->comparison, &c->has_comparison, run, r->err);
 	if (!st)
 		c->how = pb_yaml_get(run, "how")->text;
 	return st;

@@ -32,7 +32,7 @@ struct pb_claim {
 	struct pb_scope scope;
 	const char *how;                        /* a run would test it, in words; "" */
 	bool has_comparison;
-	struct pb_comparison comparison;
+	struct pb_claim_comparison comparison;
 	struct pb_claim_test *tests, *beside;
 	size_t n_tests, n_beside;
 	enum pb_verdict expected;

@@ -32,10 +32,10 @@ static enum pb_status check_setting(const struct pb_yaml *map, const char *key, 
 	return PB_OK;
 }
 
-enum pb_status pb_comparison_parse(struct pb_comparison *out, bool *has, const struct pb_yaml *run, struct pb_error *err)
+enum pb_status pb_claim_comparison_parse(struct pb_claim_comparison *out, bool *has, const struct pb_yaml *run, struct pb_error *err)
 {
 	static const char *const keys[] = { "how", "compare", NULL }, *const inner[] = { "better", "worse", "same", "metric", "bits_within", "equivalent", NULL };
-	struct pb_comparison c = { .bits_within = INFINITY };
+	struct pb_claim_comparison c = { .bits_within = INFINITY };
 	const struct pb_yaml *map = run->kind == PB_YAML_MAP ? pb_yaml_get(run, "compare") : NULL, *how = run->kind == PB_YAML_MAP ? pb_yaml_get(run, "how") : NULL, *node;
 	enum pb_status st;
 
@@ -117,7 +117,7 @@ bool pb_setting_fits(const struct pb_yaml *setting, const struct pb_row *row, co
 	return true;
 }
 
-bool pb_comparison_has_metric(const struct pb_comparison *c, const char *metric)
+bool pb_claim_comparison_has_metric(const struct pb_claim_comparison *c, const char *metric)
 {
 	for (size_t i = 0; i < c->metric->n; i++)
 		if (strcmp(c->metric->values[i]->text, metric) == 0)
@@ -125,7 +125,7 @@ bool pb_comparison_has_metric(const struct pb_comparison *c, const char *metric)
 	return false;
 }
 
-bool pb_comparison_alike(const struct pb_comparison *c, const struct pb_row *a, const json_t *a_options, const struct pb_row *b, const json_t *b_options)
+bool pb_claim_comparison_alike(const struct pb_claim_comparison *c, const struct pb_row *a, const json_t *a_options, const struct pb_row *b, const json_t *b_options)
 {
 	for (size_t i = 0; i < c->same->n; i++) {
 		char x[64], y[64];
