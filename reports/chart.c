@@ -77,6 +77,8 @@ static void make_axes(struct pb_figure *f, const struct pb_chart *chart)
 		grow_range(chart->y_kind, &low, &high, chart->references[i].y);
 	if (chart->has_y_most)
 		high = fmax(low, fmin(high, chart->y_most));
+	if (chart->has_y_floor)
+		low = fmin(high, fmax(low, chart->y_floor));
 	pb_axis_make(&f->x, chart->x_kind, x_low, x_high, -INFINITY, INFINITY, pb_figure_sizes[f->spec.size].x_ticks);
 	pb_axis_make(&f->y, chart->y_kind, low, high, chart->has_y_floor ? chart->y_floor : -INFINITY, INFINITY, pb_figure_sizes[f->spec.size].y_ticks);
 }
@@ -182,7 +184,7 @@ static enum pb_status make_texts(struct pb_figure *f, size_t n_without_name, str
 				worst = s->y[i];
 		}
 		if (isfinite(worst) && ++n_beyond <= MOST_LISTED)
-			pb_text_printf(&outside, "%s%s up to %.4g", n_beyond == 1 ? "Beyond the range, drawn as arrows: " : ", ", s->name, worst);
+			pb_text_printf(&outside, "%s%s %s to %.4g", n_beyond == 1 ? "Beyond the range, drawn as arrows: " : ", ", s->name, pb_axis_place(&f->y, worst) > 1.0 ? "up" : "down", worst);
 	}
 	if (n_beyond > MOST_LISTED)
 		pb_text_printf(&outside, " and %zu more", n_beyond - MOST_LISTED);

@@ -6,6 +6,7 @@
 #include "harness/cli/records.h"
 #include "reports/orders.h"
 #include "reports/report.h"
+#include "reports/row_sections.h"
 #include "reports/study.h"
 
 struct report_state {
@@ -121,8 +122,8 @@ static const char *title(const struct pb_fact *facts, size_t n_facts, const stru
 
 /* Parts that only some runs have. */
 struct parts {
-	struct pb_section orders, study;
-	const struct pb_section *list[2];   /* those there are */
+	struct pb_section orders, study, movement, knowledge;
+	const struct pb_section *list[4];   /* those there are */
 	size_t n;
 };
 
@@ -195,6 +196,10 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	}
 	if (!st)
 		st = add_study(cli, &records, &parts, err);
+	if (!st && pb_movement_section(&parts.movement, &records.rows, cli->arena))
+		parts.list[parts.n++] = &parts.movement;
+	if (!st && pb_knowledge_section(&parts.knowledge, &records.rows, cli->arena))
+		parts.list[parts.n++] = &parts.knowledge;
 	input.sections = parts.list;
 	input.n_sections = parts.n;
 	if (!st)
