@@ -127,6 +127,7 @@ void pb_claims_section(struct pb_section *out, struct pb_arena *arena, const str
 	pb_section_init(out, arena, "claims", "Claims of papers");
 	pb_verdicts_summary(v, &summary);
 	pb_section_text(out, "%s.", pb_text_c(&summary));
+	out->failed |= summary.failed;
 	pb_text_free(&summary);
 	pb_section_note(out, "HOLDS: every test is true. FAILS: one is false. DEPENDS: on the reading of the claim, or on digits that were not printed. UNTESTABLE: what is needed is not published.");
 	add_verdicts(out, v);

@@ -127,6 +127,7 @@ static enum pb_status print(const struct verify_state *s, const struct pb_verdic
 		st = pb_verdicts_table(v, details, &t, err);
 	if (!st && strcmp(format, "table") == 0) {
 		pb_verdicts_summary(v, &summary);
+		st = pb_text_check(&summary, err);
 		pb_text_printf(&t, "\n%s\n", pb_text_c(&summary));
 	}
 	if (!st)

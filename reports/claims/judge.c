@@ -120,8 +120,11 @@ static enum pb_verdict decide(const struct pb_claim *c, struct pb_text *reason)
 	}
 	tell_readings(c, &r);
 	verdict = of_readings(&r, &of);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
+		reason->failed |= r.names[i].failed;
 		pb_text_free(&r.names[i]);
+	}
+	reason->failed |= of.failed;
 	/* What fails in every reading fails. */
 	if (parts == PB_OUTCOME_FALSE || (parts == PB_OUTCOME_MISSING && verdict != PB_FAILS)) {
 		pb_text_free(&of);
