@@ -107,10 +107,6 @@ enum pb_status pb_cli_quantize(struct pb_cli *cli, struct pb_opened *opened, con
 void pb_cli_stages_begin(const struct pb_cli *cli, struct pb_progress *p);
 int pb_cli_stage(void *progress, const char *stage, double done);
 
-struct pb_claims;
-/* The claims that come with the program, and those of files among the arguments (names that end in .yaml). */
-enum pb_status pb_cli_claims(const char *const *args, size_t n, struct pb_claims *claims, struct pb_error *err) PB_MUST_CHECK;
-
 /* A pool of --threads threads (default: all processors). */
 enum pb_status pb_cli_pool(const struct pb_cli *cli, struct pb_pool **pool, struct pb_error *err) PB_MUST_CHECK;
 

@@ -1,9 +1,9 @@
 /* paretobench list, help: what there is, and what its options are. */
 #include <stdio.h>
 #include <string.h>
+#include "harness/cli/claims.h"
 #include "harness/cli/cli.h"
 #include "harness/run/zoo.h"
-#include "reports/claims/claims.h"
 
 static const char *const lists[] = { "quantizers", "backends", "tasks", "models", "protocols", "claims" };
 #define N_LISTS (sizeof(lists) / sizeof(lists[0]))
@@ -187,6 +187,10 @@ static enum pb_status help_name(struct pb_cli *cli, const char *name, struct pb_
 			pb_command_help(pb_commands[i], t);
 			return PB_OK;
 		}
+	if (strcmp(name, "claims") == 0) {
+		pb_expression_help(t);
+		return PB_OK;
+	}
 	if ((q = pb_quantizer_find(plain, &why)))
 		return help_quantizer(q, option, t, err);
 	if ((b = pb_backend_find(plain, NULL))) {
@@ -233,7 +237,8 @@ const struct pb_command pb_cmd_help = {
 	.name = "help",
 	.arguments = "[NAME[.OPTION]]",
 	.summary = "explain a command, quantizer, option, backend, task or protocol",
-	.help = "Explains a command, a quantizer with its options, one option (NAME.OPTION), a backend, a task or a protocol.",
+	.help = "Explains a command, a quantizer with its options, one option (NAME.OPTION), a backend, a task or a protocol; `claims`: the\n"
+		"language that claims are tested in.",
 	.least = 0,
 	.most = 100,
 	.run = help_run,

@@ -2,8 +2,8 @@
 #include <string.h>
 #include "core/base/file.h"
 #include "core/base/version.h"
+#include "harness/cli/claims.h"
 #include "harness/cli/cli.h"
-#include "harness/cli/records.h"
 #include "reports/claims/print.h"
 #include "reports/claims_section.h"
 #include "reports/measured.h"
@@ -53,7 +53,6 @@ static enum pb_status verify_set(void *state, struct pb_cli *cli, const char *na
 	return PB_OK;
 }
 
-/* The claims that come with the program, and those of files among the arguments. */
 enum pb_status pb_cli_claims(const char *const *args, size_t n, struct pb_claims *claims, struct pb_error *err)
 {
 	const char *home = pb_home();
@@ -153,25 +152,16 @@ static enum pb_status detect(const struct verify_state *s, struct pb_cli *cli, c
 	return st;
 }
 
-/* Opens the records of --run, measures, and closes them. */
-static enum pb_status measure(const struct verify_state *s, struct pb_cli *cli, struct pb_claims *claims, struct pb_claim *const *chosen, size_t n, struct pb_error *err)
+enum pb_status pb_cli_claims_judge(struct pb_claims *claims, struct pb_claim *const *chosen, size_t n, const struct pb_records *records, struct pb_error *err)
 {
-	struct pb_store **stores = pb_arena_alloc(cli->arena, s->n_runs, sizeof(struct pb_store *));
-	struct pb_item_stores items = { stores, s->n_runs };
-	struct pb_rows rows;
-	enum pb_status st = stores ? pb_records_check(s->runs, s->n_runs, err) : pb_out_of_memory(err, "the list of runs");
+	const struct pb_item_stores items = pb_records_items(records);
+	enum pb_status st = PB_OK;
 
-	pb_rows_init(&rows);
-	for (size_t i = 0; !st && i < s->n_runs; i++) {
-		st = pb_store_open(&stores[i], s->runs[i], false, err);
-		if (!st)
-			st = pb_store_rows(stores[i], &rows, err);
+	for (size_t i = 0; !st && i < n; i++) {
+		st = pb_claim_judge(claims, chosen[i], err);
+		if (!st && records->n)
+			st = pb_measure_claim(claims, chosen[i], &records->rows, &items, err);
 	}
-	for (size_t i = 0; !st && i < n; i++)
-		st = pb_measure_claim(claims, chosen[i], &rows, &items, err);
-	for (size_t i = 0; stores && i < s->n_runs; i++)
-		pb_store_close(stores[i]);
-	pb_rows_free(&rows);
 	return st;
 }
 
@@ -205,6 +195,7 @@ static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, str
 	struct verify_state *s = state;
 	struct pb_claims claims = {0};
 	struct pb_claim **chosen = NULL;
+	struct pb_records records = {0};
 	size_t n = 0;
 	enum pb_status st = pb_cli_claims(cli->args, cli->n_args, &claims, err);
 
@@ -215,10 +206,10 @@ static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, str
 	}
 	if (!st)
 		st = choose(cli, &claims, &chosen, &n, err);
-	for (size_t i = 0; !st && i < n; i++)
-		st = pb_claim_judge(&claims, chosen[i], err);
-	if (!st && s->n_runs)
-		st = measure(s, cli, &claims, chosen, n, err);
+	if (!st)
+		st = pb_records_open(&records, s->runs, s->n_runs, err);
+	if (!st)
+		st = pb_cli_claims_judge(&claims, chosen, n, &records, err);
 	if (!st && s->html)
 		st = write_page(s, cli, &claims, &(struct pb_verdicts){ chosen, n }, err);
 	if (!st)
@@ -228,6 +219,7 @@ static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, str
 		if (chosen[i]->verdict != chosen[i]->expected || (cli->n_args && chosen[i]->verdict == PB_FAILS)
 			|| (chosen[i]->measured && chosen[i]->measured->verdict == PB_CONTRADICTED))
 			*code = 3;
+	pb_records_close(&records);
 	pb_claims_free(&claims);
 	return st;
 }

@@ -54,7 +54,7 @@ enum pb_status pb_expression_value(const struct pb_expression *e, const struct p
 enum pb_status pb_expression_explain(const struct pb_expression *e, const struct pb_scope *scope, struct pb_arena *arena, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 /* "0.79", "2.13 ± 0.05", "true", "16 values: ...": for people. */
 void pb_value_text(const struct pb_value *value, struct pb_text *out);
-/* One line a function: name, arguments, what it does. */
+/* The language on a page: examples, columns, one line a function. */
 void pb_expression_help(struct pb_text *out);
 
 #endif

@@ -489,7 +489,7 @@ static enum pb_status call_fits(struct pb_evaluation *ev, const struct pb_value 
 
 const struct pb_function pb_functions[] = {
 	{ "mean", "LIST", "plain mean", 1, 1, true, false, call_mean },
-	{ "sum", "LIST", "", 1, 1, true, false, call_sum },
+	{ "sum", "LIST", "the sum", 1, 1, true, false, call_sum },
 	{ "max", "LIST, ...", "the largest of all", 1, 8, true, false, call_max },
 	{ "min", "LIST, ...", "the smallest of all", 1, 8, true, false, call_min },
 	{ "n", "LIST", "how many entries", 1, 1, true, false, call_n },
@@ -503,11 +503,11 @@ const struct pb_function pb_functions[] = {
 	{ "hypervolume", "X, Y, X0, Y0", "area that the points dominate below (X0, Y0), both to be small", 4, 4, true, false, call_hypervolume },
 	{ "interpolate", "X, Y, AT", "on the line through the points, by rising X; nothing outside of them", 3, 3, true, false, call_interpolate },
 	{ "where", "LIST, STATEMENTS", "the entries for which it is true", 2, 2, true, false, call_where },
-	{ "abs", "X", "", 1, 1, false, false, call_abs },
-	{ "sqrt", "X", "", 1, 1, false, false, call_sqrt },
-	{ "exp", "X", "", 1, 1, false, false, call_exp },
+	{ "abs", "X", "without its sign", 1, 1, false, false, call_abs },
+	{ "sqrt", "X", "square root", 1, 1, false, false, call_sqrt },
+	{ "exp", "X", "e to the power of X", 1, 1, false, false, call_exp },
 	{ "ln", "X", "natural logarithm", 1, 1, false, false, call_ln },
-	{ "log2", "X", "", 1, 1, false, false, call_log2 },
+	{ "log2", "X", "binary logarithm", 1, 1, false, false, call_log2 },
 	{ "ceil", "X", "the next whole number", 1, 1, false, false, call_ceil },
 	{ "printed", "X", "the number as printed, without its interval", 1, 1, false, false, call_printed },
 	{ "huber", "X, DELTA", "Huber's loss (numbers as printed)", 2, 2, false, false, call_huber },
@@ -522,6 +522,20 @@ const size_t pb_n_functions = sizeof(pb_functions) / sizeof(pb_functions[0]);
 
 void pb_expression_help(struct pb_text *out)
 {
+	pb_text_string(out, "claims: the language that they are tested in\n\n"
+		"  new > old                                        names are rows of published numbers; a row alone is its value\n"
+		"  new.params / old.params == 0.2                   other columns by their names; sizes of the model's shape, too\n"
+		"  mean(tasks) == average by model, method          once for each row of `average`, with the tasks of the same model and method\n"
+		"  all(ours < theirs by model if ours.wbits == 3)   pairs of rows that have the same model\n\n"
+		"A printed number stands for half a unit of its last digit on either side; `==` asks whether two can be the same. A statement\n"
+		"is true, false, or open when the digits that were not printed decide. Operators: or; and; not; < <= > >= == !=; + -; * /; -; ^; .\n"
+		"Columns: ");
+	for (size_t i = 0; i < PB_NUMBER_COLUMNS; i++)
+		pb_text_printf(out, "%s%s", i ? " " : "", pb_number_columns[i]);
+	pb_text_string(out, "\nShapes: ");
+	for (size_t i = 0; i < pb_n_shape_columns; i++)
+		pb_text_printf(out, "%s%s", i ? " " : "", pb_shape_columns[i]);
+	pb_text_string(out, "\n\n");
 	for (size_t i = 0; i < pb_n_functions; i++) {
 		char call[64];
 

@@ -64,6 +64,9 @@ ls page
 grep -c 'OWN-' page/report.md
 grep -oE '<h[123][^>]*>[^<]*' page/report.html | sed 's/<[^>]*>//' | head -6
 
+# The language on a page.
+paretobench help claims | head -1
+
 # What is wrong with a comparison, and with runs.
 sed 's/better: {quantizer: vptq}/beter: {quantizer: vptq}/' own.yaml > bad.yaml; paretobench verify bad.yaml 2>&1; echo "exit $?"
 sed 's/worse: {quantizer: identity}/worse: {bits: 2}/' own.yaml > bad.yaml; paretobench verify bad.yaml 2>&1; echo "exit $?"
