@@ -24,6 +24,7 @@
 #include <math.h>
 #include <string.h>
 #include "quantizers/hessian.h"
+#include "quantizers/shape.h"
 #include "quantizers/uniform.h"
 
 #define SMALLEST_SCALE 1e-4     /* auto_scale.py */
@@ -296,6 +297,16 @@ static enum pb_status awq_quantize(const void *options, const struct pb_quantize
 	return status;
 }
 
+static double awq_paper_bits(const void *options, uint32_t rows, uint32_t cols)
+{
+	return pb_uniform_paper_bits(options, rows, cols); /* the paper folds its column scales into the layers before */
+}
+
+static double awq_paper_bytes(const void *options, const struct pb_config *config)
+{
+	return pb_paper_bytes(config, awq_paper_bits, options);
+}
+
 const struct pb_quantizer pb_quantizer_awq = {
 	.name = "awq",
 	.title = "AWQ",
@@ -311,4 +322,5 @@ const struct pb_quantizer pb_quantizer_awq = {
 	.wbits = awq_wbits,
 	.plan = awq_plan,
 	.quantize = awq_quantize,
+	.paper_bytes = awq_paper_bytes,
 };

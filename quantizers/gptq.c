@@ -31,6 +31,7 @@
 #include "backends/vector.h"
 #include "quantizers/hessian.h"
 #include "quantizers/qep.h"
+#include "quantizers/shape.h"
 #include "quantizers/uniform.h"
 
 #define VECTORS 4                       /* of PB_LANES rows, side by side: hides the latency of a sum */
@@ -420,6 +421,16 @@ static enum pb_status gptq_quantize(const void *options, const struct pb_quantiz
 	return status;
 }
 
+static double gptq_paper_bits(const void *options, uint32_t rows, uint32_t cols)
+{
+	return pb_uniform_paper_bits(options, rows, cols);
+}
+
+static double gptq_paper_bytes(const void *options, const struct pb_config *config)
+{
+	return pb_paper_bytes(config, gptq_paper_bits, options);
+}
+
 const struct pb_quantizer pb_quantizer_gptq = {
 	.name = "gptq",
 	.title = "GPTQ",
@@ -435,4 +446,5 @@ const struct pb_quantizer pb_quantizer_gptq = {
 	.wbits = gptq_wbits,
 	.plan = gptq_plan,
 	.quantize = gptq_quantize,
+	.paper_bytes = gptq_paper_bytes,
 };

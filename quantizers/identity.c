@@ -3,6 +3,8 @@
  * `dtype=source` keeps the dtype of the model's file, so that nothing is rounded; the others round to nearest even. */
 #include "quantizers/quantizer.h"
 
+#include "quantizers/shape.h"
+
 enum { SOURCE, F32, F16, BF16 };
 static const char *const dtype_names[] = { "source", "f32", "f16", "bf16", NULL };
 
@@ -64,6 +66,18 @@ static enum pb_status identity_quantize(const void *options, const struct pb_qua
 	return status;
 }
 
+/* The FP16 row of papers' tables. */
+static double identity_paper_bits(const void *options, uint32_t rows, uint32_t cols)
+{
+	(void)options;
+	return 16.0 * rows * cols;
+}
+
+static double identity_paper_bytes(const void *options, const struct pb_config *config)
+{
+	return pb_paper_bytes(config, identity_paper_bits, options);
+}
+
 const struct pb_quantizer pb_quantizer_identity = {
 	.name = "identity",
 	.title = "Full precision",
@@ -78,4 +92,5 @@ const struct pb_quantizer pb_quantizer_identity = {
 	.wbits = identity_wbits,
 	.plan = identity_plan,
 	.quantize = identity_quantize,
+	.paper_bytes = identity_paper_bytes,
 };

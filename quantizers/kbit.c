@@ -34,6 +34,7 @@
 #include "core/base/memory.h"
 #include "core/model/levels.h"
 #include "quantizers/order.h"
+#include "quantizers/shape.h"
 
 enum kbit_type { KBIT_INT, KBIT_FLOAT, KBIT_DYNAMIC, KBIT_QUANTILE, KBIT_NF4, KBIT_FP4, KBIT_FP4_MX, KBIT_AF4 };
 
@@ -432,6 +433,19 @@ static enum pb_status kbit_plan_job(const void *opts, const struct pb_quantize_j
 	return status;
 }
 
+/* The axis of the paper's figures: 16 bits a block, and 16 - k more for each weight of the columns that are kept. */
+static double kbit_paper_bits(const void *opts, uint32_t rows, uint32_t cols)
+{
+	const struct kbit_options *o = opts;
+	double weights = (double)rows * cols, blocks = o->block ? weights / (double)o->block : 1;
+	return weights * ((double)o->bits + o->outliers * (16 - (double)o->bits)) + 16 * blocks * (o->centering ? 2 : 1);
+}
+
+static double kbit_paper_bytes(const void *opts, const struct pb_config *config)
+{
+	return pb_paper_bytes(config, kbit_paper_bits, opts);
+}
+
 static enum pb_status kbit_quantize(const void *opts, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
 {
 	const struct kbit_options *o = opts;
@@ -480,5 +494,6 @@ const struct pb_quantizer pb_quantizer_kbit = {
 	.wbits = kbit_wbits,
 	.plan = kbit_plan,
 	.quantize = kbit_quantize,
+	.paper_bytes = kbit_paper_bytes,
 	.plan_job = kbit_plan_job,
 };

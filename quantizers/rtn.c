@@ -1,6 +1,7 @@
 /* rtn: uniform round to nearest, each block of weights to its own grid; quantizers/uniform.h has the formulas, what is
  * stored, and the deviations. Source: the RTN baseline of arXiv 2210.17323 (IST-DASLab/gptq, quant.py). */
 #include "quantizers/quantizer.h"
+#include "quantizers/shape.h"
 #include "quantizers/uniform.h"
 
 static const struct pb_option rtn_options[] = {
@@ -55,6 +56,16 @@ static enum pb_status rtn_quantize(const void *options, const struct pb_quantize
 	return status;
 }
 
+static double rtn_paper_bits(const void *options, uint32_t rows, uint32_t cols)
+{
+	return pb_uniform_paper_bits(options, rows, cols);
+}
+
+static double rtn_paper_bytes(const void *options, const struct pb_config *config)
+{
+	return pb_paper_bytes(config, rtn_paper_bits, options);
+}
+
 const struct pb_quantizer pb_quantizer_rtn = {
 	.name = "rtn",
 	.title = "Round to nearest",
@@ -69,4 +80,5 @@ const struct pb_quantizer pb_quantizer_rtn = {
 	.wbits = rtn_wbits,
 	.plan = rtn_plan,
 	.quantize = rtn_quantize,
+	.paper_bytes = rtn_paper_bytes,
 };

@@ -13,3 +13,16 @@ struct pb_shape pb_shape_of(const struct pb_config *c)
 
 	return s;
 }
+
+double pb_paper_bytes(const struct pb_config *c, pb_matrix_bits_fn bits, const void *options)
+{
+	uint32_t q = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
+	const uint32_t shapes[PB_SLOTS][2] = { [PB_Q] = { q, c->dim }, [PB_K] = { kv, c->dim }, [PB_V] = { kv, c->dim }, [PB_O] = { c->dim, q },
+		[PB_GATE] = { c->hidden, c->dim }, [PB_UP] = { c->hidden, c->dim }, [PB_DOWN] = { c->dim, c->hidden } };
+	struct pb_shape s = pb_shape_of(c);
+	double layer = 0;
+
+	for (int i = 0; i < PB_SLOTS; i++)
+		layer += bits(options, shapes[i][0], shapes[i][1]);
+	return layer * c->n_layers / 8 + 2 * (double)(s.embeddings + s.norms);
+}

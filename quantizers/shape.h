@@ -13,4 +13,9 @@ struct pb_shape {
 };
 struct pb_shape pb_shape_of(const struct pb_config *c);
 
+/* Bytes of a model whose matrices take so many bits each, and everything else 16 bits a number, as papers on post-training
+ * methods leave it. bits: of a matrix of that shape; NaN makes the sum NaN. */
+typedef double (*pb_matrix_bits_fn)(const void *options, uint32_t rows, uint32_t cols);
+double pb_paper_bytes(const struct pb_config *c, pb_matrix_bits_fn bits, const void *options);
+
 #endif

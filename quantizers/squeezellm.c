@@ -32,6 +32,7 @@
 #include "core/base/memory.h"
 #include "quantizers/kmeans1d.h"
 #include "quantizers/order.h"
+#include "quantizers/shape.h"
 
 #define LLOYD_TOLERANCE 1e-4    /* scikit-learn's default */
 #define DIGITS 65536            /* order statistics count 16 bits of the keys at a time */
@@ -112,6 +113,20 @@ static enum pb_status squeezellm_plan(const void *options, uint32_t rows, uint32
 	if (n.stored)
 		*bytes += (rows + 1ull) * sizeof(uint32_t) + n.stored * (sizeof(uint32_t) + pb_dtype_bytes(dtypes[o->sparse_dtype]));
 	return PB_OK;
+}
+
+/* The rule behind the averages that the paper prints: bits, 16 a level of each row, and 48 a value that is taken out; no starts of
+ * rows. */
+static double squeezellm_paper_bits(const void *options, uint32_t rows, uint32_t cols)
+{
+	const struct squeezellm_options *o = options;
+	double weights = (double)rows * cols;
+	return weights * (double)o->bits + 16.0 * (1u << o->bits) * rows + 48 * weights * fmin(o->sensitive + o->outliers, 100) / 100;
+}
+
+static double squeezellm_paper_bytes(const void *options, const struct pb_config *config)
+{
+	return pb_paper_bytes(config, squeezellm_paper_bits, options);
 }
 
 static bool squeezellm_plan_is_bound(const void *options)
@@ -419,5 +434,6 @@ const struct pb_quantizer pb_quantizer_squeezellm = {
 	.wbits = squeezellm_wbits,
 	.plan = squeezellm_plan,
 	.quantize = squeezellm_quantize,
+	.paper_bytes = squeezellm_paper_bytes,
 	.plan_is_bound = squeezellm_plan_is_bound,
 };

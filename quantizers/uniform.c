@@ -121,6 +121,13 @@ struct pb_grid pb_uniform_fit(const struct pb_uniform *u, const float *x, uint64
 	return best;
 }
 
+double pb_uniform_paper_bits(const struct pb_uniform *u, uint32_t rows, uint32_t cols)
+{
+	double zero = u->mode != PB_ASYMMETRIC ? 0 : u->zero == PB_ZERO_FLOAT ? 16 : (double)u->bits;
+
+	return (double)rows * cols * (double)u->bits + (double)pb_group_count(rows, cols, u->group_size) * (16 + zero);
+}
+
 enum pb_status pb_uniform_plan(const struct pb_uniform *u, uint32_t rows, uint32_t cols, uint64_t *bytes, struct pb_error *err)
 {
 	uint64_t blocks = pb_group_count(rows, cols, u->group_size), number = pb_dtype_bytes(pb_uniform_dtype(u));

@@ -48,6 +48,9 @@ extern const char *const pb_uniform_modes[], *const pb_uniform_zeros[], *const p
 	PB_OPT_BOOL(struct pb_uniform, search, 0, "choose each block's range by its squared error"), \
 	PB_OPT_INT(struct pb_uniform, search_steps, 1, 1000, 80, "shrink factors that the search tries")
 
+/* Bits of a matrix as papers count them: a code a weight, and a 16-bit scale a block, asymmetric with a zero point of `bits` (or
+ * 16) bits: b + (16 + b) / g a weight. */
+double pb_uniform_paper_bits(const struct pb_uniform *u, uint32_t rows, uint32_t cols);
 enum pb_dtype pb_uniform_dtype(const struct pb_uniform *u);   /* of scales and offsets */
 float pb_uniform_rounded(const struct pb_uniform *u, float x);  /* to it */
 

@@ -31,6 +31,7 @@
 #include <string.h>
 #include "quantizers/hessian.h"
 #include "quantizers/kmeans.h"
+#include "quantizers/shape.h"
 #include "quantizers/vptq_columns.h"
 
 #define LONGEST 16      /* vectors that `length` 0 chooses from */
@@ -457,6 +458,26 @@ static enum pb_status vptq_plan(const void *options, uint32_t rows, uint32_t col
 	return status;
 }
 
+/* The rule behind the widths that the paper prints: indices without padding, 16 bits a codebook's number, and 48 a column for scale,
+ * bias and order. NaN where the options do not fit the shape. */
+static double vptq_paper_bits(const void *options, uint32_t rows, uint32_t cols)
+{
+	struct layout y;
+	if (vptq_lay_out(options, rows, cols, &y, NULL))
+		return NAN;
+	double coded = (double)rows * (cols - y.n_outliers), bits = 48.0 * cols;
+	for (uint32_t s = 0; s < y.n_stages; s++)
+		bits += coded * log2(y.k[s]) / y.length + 16.0 * y.n_groups * y.k[s] * y.length;
+	if (y.n_outliers)
+		bits += (double)rows * y.n_outliers * log2(y.outlier_k) / y.outlier_length + 16.0 * y.outlier_k * y.outlier_length;
+	return bits;
+}
+
+static double vptq_paper_bytes(const void *options, const struct pb_config *config)
+{
+	return pb_paper_bytes(config, vptq_paper_bits, options);
+}
+
 static enum pb_status vptq_quantize(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
 {
 	struct vptq q = { .o = options, .job = job, .rng = job->rng };
@@ -502,4 +523,5 @@ const struct pb_quantizer pb_quantizer_vptq = {
 	.wbits = vptq_wbits,
 	.plan = vptq_plan,
 	.quantize = vptq_quantize,
+	.paper_bytes = vptq_paper_bytes,
 };

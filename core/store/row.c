@@ -31,6 +31,7 @@ const struct pb_row_column pb_row_column_table[] = {
 	REAL(effective_bits),
 	INTEGER(weight_bytes),
 	INTEGER(model_bytes),
+	REAL(paper_bytes),
 	TEXT(size_convention),
 	TEXT(backend),
 	TEXT(kernel),

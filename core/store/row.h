@@ -35,6 +35,7 @@ struct pb_row {
 	const char *label;          /* "rtn w4 g64": short, of quantizer and the options that are not defaults */
 	double wbits, effective_bits;
 	int64_t weight_bytes, model_bytes;
+	double paper_bytes;         /* of the model by the rule of size of the method's paper; NaN when it has none */
 	const char *size_convention;/* "packed" */
 	const char *backend, *kernel;
 	const char *task, *task_hash, *data_hash, *protocol;  /* data_hash: of the items */

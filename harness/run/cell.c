@@ -552,7 +552,7 @@ static struct pb_row blank_row(const struct pb_cell *cell)
 {
 	return (struct pb_row){ .run = cell->run, .cell = cell->key, .status = PB_ROW_OK, .reason = "", .model = cell->model_name ? cell->model_name : "",
 		.family = "", .params = PB_ABSENT, .model_hash = "", .tokenizer_hash = "", .quantizer = "", .options = "{}", .label = cell->label ? cell->label : cell->quantizer,
-		.wbits = NAN, .effective_bits = NAN, .weight_bytes = PB_ABSENT, .model_bytes = PB_ABSENT, .size_convention = "packed", .backend = cell->backend,
+		.wbits = NAN, .effective_bits = NAN, .weight_bytes = PB_ABSENT, .model_bytes = PB_ABSENT, .paper_bytes = NAN, .size_convention = "packed", .backend = cell->backend,
 		.kernel = "", .task = "", .task_hash = "", .data_hash = "", .protocol = "", .metric = "", .value = NAN, .stderr_value = NAN, .n = PB_ABSENT, .chance = NAN,
 		.seed = cell->seed, .quantize_seconds = NAN, .eval_seconds = NAN, .peak_rss_bytes = PB_ABSENT, .started_utc = "", .version = pb_version(),
 		.machine = pb_machine_name(), .calibration = "" };
@@ -912,6 +912,8 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		run->base.tokenizer_hash = pb_tokenizer_hash(tokenizer);
 		run->base.params = (int64_t)model->parameters;
 		run->base.wbits = use.quantizer->wbits(use.options, model->matrices[0].source.dtype);
+		if (use.quantizer->paper_bytes && !model->quantization)
+			run->base.paper_bytes = use.quantizer->paper_bytes(use.options, &model->config);
 		st = pb_quantizer_needs(use.quantizer, use.options) & PB_NEEDS_TRAINING ? train(run, &use, &trained, why) : quantize(run, model, &use, why);
 	}
 	if (!st)
