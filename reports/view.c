@@ -371,8 +371,8 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 	struct pb_text t = { 0 };
 	int64_t least = INT64_MAX, most = -1;
 	bool known = front->n_points > 0;
-	const char *convention = front->n_points ? front->points[0].row->size_convention : "";
-	size_t n_models = 0;
+	const char *convention = NULL;
+	size_t n_models = 0, n_claimed = 0;
 	for (size_t i = 0; i < front->n_points; i++) {
 		const struct pb_point *p = &front->points[i];
 		bool seen = false;
@@ -382,8 +382,10 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 		for (size_t k = 0; k < i && !seen; k++)
 			seen = strcmp(front->points[k].row->model, p->row->model) == 0;
 		n_models += !seen;
-		if (strcmp(convention, p->row->size_convention) != 0)
-			convention = "";
+		if (pb_point_is_claimed(p))
+			n_claimed++;
+		else
+			convention = !convention || strcmp(convention, p->row->size_convention) == 0 ? p->row->size_convention : "";
 	}
 	put_count(&t, front->n_points, "point", "points");
 	pb_text_string(&t, " of ");
@@ -396,8 +398,10 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 		pb_text_printf(&t, least == most ? "; n = %" PRId64 : "; n = %" PRId64 " to %" PRId64, least, most);
 	if (*front->backend)
 		pb_text_printf(&t, "; backend %s", front->backend);
-	if (*convention)
+	if (convention && *convention)
 		pb_text_printf(&t, "; sizes: %s bytes", convention);
+	if (n_claimed)
+		pb_text_printf(&t, "; %zu of claimed size, on no front", n_claimed);
 	pb_text_string(&t, "; bars: 95 %");
 	const struct {
 		size_t n;

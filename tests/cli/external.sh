@@ -29,7 +29,7 @@ paretobench run s.yaml -o one --quiet 2> err; echo "exit $?"
 echo '# changed' >> mine.sh
 paretobench run s.yaml -o one --quiet 2> err; echo "exit $?"
 paretobench rows one -f jsonl | sed 's/.*"status":"\([^"]*\)".*"quantizer":"\([^"]*\)".*/\1 \2/' | sort | uniq -c | sed 's/^ *//'
-paretobench report one -o page --quiet > said
+paretobench report one -o page --quiet > said; grep -o '; [0-9]* of claimed size, on no front' page/report.html | sort -u
 grep -c external page/fronts.csv; grep external page/fronts.csv | grep -c ',true'
 # Mistakes.
 try() { q=$1; shift; ev -q "external:program=$q" "$@" > rows.jsonl 2> err; echo "$? $(grep -c '^paretobench: ' err) $(sed 's/^paretobench: //; s/[^ ]*\/rounder/ROUNDER/g; s/[^ ]*\/tmp\/paretobench-external-[^\/]*/TMP/; q' err)"; }

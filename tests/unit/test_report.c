@@ -141,6 +141,27 @@ static void lower_is_better(void **state)
 	pb_rows_free(&rows);
 }
 
+/* A size that is only claimed is no rival, however small; it is on no front. */
+static void claimed(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	add(&rows, "a", "piqa", 10, 0.5)->effective_bits = 2;
+	add(&rows, "b", "piqa", 20, 0.6)->effective_bits = 4;
+	struct pb_row *r = add(&rows, "c", "piqa", 1, 0.9);
+	r->size_convention = "claimed";
+	r->effective_bits = 0.1;
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	const struct pb_front *f = find(&fronts, "piqa", "acc");
+	assert_true(point(f, "a")->on_front && point(f, "b")->on_front && point(f, "a")->on_bits_front && point(f, "b")->on_bits_front);
+	assert_false(point(f, "c")->on_front || point(f, "c")->on_bits_front);
+	assert_true(pb_point_is_claimed(point(f, "c")) && !pb_point_is_claimed(point(f, "a")));
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
 static void separation(void **state)
 {
 	(void)state;
@@ -951,7 +972,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--update-golden") == 0)
 		return update_golden();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
+		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(claimed), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
 		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
 		cmocka_unit_test(canvas_refuses), cmocka_unit_test(escaping), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
 		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(only_trainings), cmocka_unit_test(failures), cmocka_unit_test(golden),
