@@ -53,16 +53,28 @@ static enum pb_status verify_set(void *state, struct pb_cli *cli, const char *na
 	return PB_OK;
 }
 
+static bool is_numbers(const char *argument)
+{
+	return pb_path_has_suffix(argument, ".csv");
+}
+
 enum pb_status pb_cli_claims(const char *const *args, size_t n, struct pb_claims *claims, struct pb_error *err)
 {
 	const char *home = pb_home();
 	char *folder = home ? pb_path_join(home, "configs/claims") : NULL;
+	const char **numbers = NULL;
+	size_t n_numbers = 0;
 	enum pb_status st = pb_claims_init(claims, err);
 
+	if (!st && !(numbers = pb_arena_alloc(claims->arena, n + 1, sizeof(*numbers))))
+		st = pb_out_of_memory(err, "the claims");
+	for (size_t i = 0; !st && i < n; i++)
+		if (is_numbers(args[i]))
+			numbers[n_numbers++] = args[i];
 	if (!st && !folder)
 		st = pb_fail(err, PB_MISSING, "the program's own files are not found\nset PB_HOME to the folder that has configs/claims");
 	if (!st)
-		st = pb_claims_read(claims, folder, err);
+		st = pb_claims_read(claims, folder, numbers, n_numbers, err);
 	for (size_t i = 0; !st && i < n; i++)
 		if (pb_path_has_suffix(args[i], ".yaml"))
 			st = pb_claims_add(claims, args[i], err);
@@ -83,22 +95,34 @@ static enum pb_status not_found(const struct pb_claims *claims, struct pb_arena 
 		: pb_fail(err, PB_USAGE, "verify: no claim is called '%s'\nsee 'paretobench list claims'; A-PQ* is all that begin so; a file of claims ends in .yaml", name);
 }
 
-/* Those that an argument names: by an id, a pattern, or the file they are of. All when there are no arguments. */
+/* Whether claims are named: files of numbers name none. */
+static bool names_claims(const struct pb_cli *cli)
+{
+	for (size_t a = 0; a < cli->n_args; a++)
+		if (!is_numbers(cli->args[a]))
+			return true;
+	return false;
+}
+
+/* Those that an argument names: by an id, a pattern, or the file they are of. All when no argument does. */
 static enum pb_status choose(struct pb_cli *cli, const struct pb_claims *claims, struct pb_claim ***out, size_t *n, struct pb_error *err)
 {
 	struct pb_claim **chosen = pb_arena_alloc(cli->arena, claims->n + 1, sizeof(struct pb_claim *));
-	bool *taken = pb_arena_alloc(cli->arena, claims->n + 1, sizeof(bool));
+	bool *taken = pb_arena_alloc(cli->arena, claims->n + 1, sizeof(bool)), named = names_claims(cli);
 
 	if (!chosen || !taken)
 		return pb_out_of_memory(err, "the claims");
 	*n = 0;
-	for (size_t a = 0; a < (cli->n_args ? cli->n_args : 1); a++) {
-		bool found = false, is_file = cli->n_args && pb_path_has_suffix(cli->args[a], ".yaml");
+	for (size_t a = 0; a < (named ? cli->n_args : 1); a++) {
+		bool found = false, is_file = named && pb_path_has_suffix(cli->args[a], ".yaml");
+
+		if (named && is_numbers(cli->args[a]))
+			continue;
 
 		for (size_t i = 0; i < claims->n; i++) {
 			struct pb_claim *c = &claims->claims[i];
 
-			if (cli->n_args && (is_file ? strcmp(c->file, cli->args[a]) != 0 : !pb_matches(cli->args[a], c->id)))
+			if (named && (is_file ? strcmp(c->file, cli->args[a]) != 0 : !pb_matches(cli->args[a], c->id)))
 				continue;
 			found = true;
 			if (!taken[i])
@@ -106,7 +130,7 @@ static enum pb_status choose(struct pb_cli *cli, const struct pb_claims *claims,
 			taken[i] = true;
 		}
 		if (!found)
-			return cli->n_args ? not_found(claims, cli->arena, cli->args[a], err) : pb_fail(err, PB_FORMAT, "verify: there are no claims");
+			return named ? not_found(claims, cli->arena, cli->args[a], err) : pb_fail(err, PB_FORMAT, "verify: there are no claims");
 	}
 	*out = chosen;
 	return PB_OK;
@@ -141,7 +165,7 @@ static enum pb_status detect(const struct verify_state *s, struct pb_cli *cli, c
 	const char *format = s->format ? s->format : "table";
 	struct pb_findings findings = {0};
 	struct pb_text t = {0};
-	enum pb_status st = cli->n_args ? pb_fail(err, PB_USAGE, "verify: --detect looks at all published numbers and takes no claims")
+	enum pb_status st = names_claims(cli) ? pb_fail(err, PB_USAGE, "verify: --detect looks at all published numbers and takes no claims")
 		: pb_detect(&findings, &claims->numbers, &claims->shapes, claims->arena, err);
 
 	if (!st)
@@ -175,11 +199,12 @@ static enum pb_status write_page(const struct verify_state *s, struct pb_cli *cl
 	struct pb_rows none;
 	struct pb_report_input input = { .title = "Claims of papers", .rows = &none, .facts = facts, .n_facts = 2, .created_utc = "", .sections = sections, .n_sections = 1 };
 	char *page = NULL;
-	enum pb_status st = cli->n_args ? PB_OK : pb_detect(&findings, &claims->numbers, &claims->shapes, claims->arena, err);
+	bool named = names_claims(cli);
+	enum pb_status st = named ? PB_OK : pb_detect(&findings, &claims->numbers, &claims->shapes, claims->arena, err);
 
 	pb_rows_init(&none);
 	if (!st) {
-		pb_claims_section(&section, claims->arena, v, cli->n_args ? NULL : &findings);
+		pb_claims_section(&section, claims->arena, v, named ? NULL : &findings);
 		st = pb_section_check(&section, err);
 	}
 	if (!st)
@@ -213,10 +238,10 @@ static enum pb_status verify_run(void *state, struct pb_cli *cli, int *code, str
 	if (!st && s->html)
 		st = write_page(s, cli, &claims, &(struct pb_verdicts){ chosen, n }, err);
 	if (!st)
-		st = print(s, &(struct pb_verdicts){ chosen, n }, cli->n_args || cli->verbosity, err);
+		st = print(s, &(struct pb_verdicts){ chosen, n }, names_claims(cli) || cli->verbosity, err);
 	/* Of all claims, some are known to fail; a claim that was asked for is refuted when it does. */
 	for (size_t i = 0; !st && i < n; i++)
-		if (chosen[i]->verdict != chosen[i]->expected || (cli->n_args && chosen[i]->verdict == PB_FAILS)
+		if (chosen[i]->verdict != chosen[i]->expected || (names_claims(cli) && chosen[i]->verdict == PB_FAILS)
 			|| (chosen[i]->measured && chosen[i]->measured->verdict == PB_CONTRADICTED))
 			*code = 3;
 	pb_records_close(&records);
@@ -230,6 +255,7 @@ const struct pb_command pb_cmd_verify = {
 	.summary = "test claims of papers on published numbers",
 	.help = "Tests claims of papers on the numbers that they print: HOLDS, FAILS, DEPENDS (on what), UNTESTABLE (what is\n"
 		"missing). CLAIMS are ids, patterns (A-PQ*) or files of claims (FILE.yaml); none: all that come with the program.\n"
+		"FILE.csv adds published numbers, in the columns of configs/claims/*.csv.\n"
 		"For claims that are named, or with -v: every test with its numbers, and every number with its source.\n"
 		"With --run, what measured rows say: REPRODUCED, OFF (by how much), CONTRADICTED (a paired test, Holm over the\n"
 		"claim, says the opposite), PROTOCOL DIFFERS, UNDERPOWERED (with the items that would be needed).\n"

@@ -347,7 +347,7 @@ static enum pb_status read_shapes(struct pb_claims *claims, const char *folder, 
 	return st ? st : pb_shapes_parse(&claims->shapes, root, claims->arena, err);
 }
 
-enum pb_status pb_claims_read(struct pb_claims *claims, const char *folder, struct pb_error *err)
+enum pb_status pb_claims_read(struct pb_claims *claims, const char *folder, const char *const *more, size_t n_more, struct pb_error *err)
 {
 	static const char *const keys[] = { "numbers", "shapes", "claims", NULL };
 	const struct pb_yaml *index = NULL;
@@ -361,6 +361,8 @@ enum pb_status pb_claims_read(struct pb_claims *claims, const char *folder, stru
 		st = pb_yaml_check_keys(index, keys, err);
 	if (!st)
 		st = read_each(claims, folder, index, "numbers", true, err);
+	for (size_t i = 0; !st && i < n_more; i++)
+		st = pb_numbers_read(&claims->numbers, more[i], err);
 	if (!st)
 		st = read_shapes(claims, folder, index, err);
 	return st ? st : read_each(claims, folder, index, "claims", false, err);

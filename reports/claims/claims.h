@@ -54,8 +54,9 @@ struct pb_claims {
 };
 enum pb_status pb_claims_init(struct pb_claims *claims, struct pb_error *err) PB_MUST_CHECK;
 void pb_claims_free(struct pb_claims *claims);
-/* folder/index.yaml: {numbers: [files], shapes: file, claims: [files]}. */
-enum pb_status pb_claims_read(struct pb_claims *claims, const char *folder, struct pb_error *err) PB_MUST_CHECK;
+/* folder/index.yaml: {numbers: [files], shapes: file, claims: [files]}; with further files of numbers (CSV). Claims point into the
+ * numbers: all of these are read before. */
+enum pb_status pb_claims_read(struct pb_claims *claims, const char *folder, const char *const *more, size_t n_more, struct pb_error *err) PB_MUST_CHECK;
 /* Adds the claims of a file, over the numbers that are there. An id that is there is refused. */
 enum pb_status pb_claims_add(struct pb_claims *claims, const char *path, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_claims_parse(struct pb_claims *claims, const char *name, const char *data, size_t size, struct pb_error *err) PB_MUST_CHECK;

@@ -15,11 +15,6 @@ struct pb_interval pb_around(double value, double half)
 	return (struct pb_interval){ value - half, value, value + half };
 }
 
-bool pb_interval_finite(struct pb_interval a)
-{
-	return isfinite(a.low) && isfinite(a.middle) && isfinite(a.high);
-}
-
 struct pb_interval pb_interval_add(struct pb_interval a, struct pb_interval b)
 {
 	return (struct pb_interval){ a.low + b.low, a.middle + b.middle, a.high + b.high };

@@ -13,7 +13,6 @@ enum pb_truth { PB_FALSE, PB_OPEN, PB_TRUE };
 
 struct pb_interval pb_exact(double value);
 struct pb_interval pb_around(double value, double half);
-bool pb_interval_finite(struct pb_interval a);
 
 struct pb_interval pb_interval_add(struct pb_interval a, struct pb_interval b);
 struct pb_interval pb_interval_subtract(struct pb_interval a, struct pb_interval b);

@@ -11,7 +11,8 @@ const char *pb_outcome_name(enum pb_outcome outcome)
 	return names[outcome];
 }
 
-void pb_number_text(const struct pb_number *r, struct pb_text *out)
+/* As printed, with what kind of number it is when not of a table. */
+static void put_number(const struct pb_number *r, struct pb_text *out)
 {
 	char half[32];
 
@@ -100,7 +101,7 @@ static enum pb_status put_numbers(const struct pb_claim *c, struct pb_text *out,
 		pb_text_printf(out, "              %s: ", rows[i]->text[PB_NUMBER_ID]);
 		put_what(rows[i], out);
 		pb_text_string(out, ": ");
-		pb_number_text(rows[i], out);
+		put_number(rows[i], out);
 		pb_text_char(out, '\n');
 		before = rows[i];
 	}

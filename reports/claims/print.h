@@ -23,8 +23,6 @@ void pb_verdicts_summary(const struct pb_verdicts *v, struct pb_text *out);
 enum pb_status pb_findings_table(const struct pb_findings *f, bool markdown, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_findings_json(const struct pb_findings *f, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 
-/* "7.08 ± 0.005 ppl", as printed; "none" when the source prints none. */
-void pb_number_text(const struct pb_number *r, struct pb_text *out);
 const char *pb_outcome_name(enum pb_outcome outcome);   /* "true", "open", "false", "untestable" */
 
 #endif

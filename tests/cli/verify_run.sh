@@ -64,6 +64,23 @@ ls page
 grep -c 'OWN-' page/report.md
 grep -oE '<h[123][^>]*>[^<]*' page/report.html | sed 's/<[^>]*>//' | head -6
 
+# Numbers of one's own beside those that are shipped; one of them measured far off, one near.
+head -1 "$PB_SRC/configs/claims/paretoq.csv" > own.csv
+ppl=$(paretobench rows run -f csv -m ppl_token | tail -n +2 | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "ppl_token") print $(i + 1) }')
+echo "MY-1,me,T1,table,LLaMA-7B,7000000000,FP16,16,,,tinystories,,,perplexity,10.0,,ppl,0," >> own.csv
+echo "MY-2,me,T1,table,LLaMA-7B,7000000000,RTN,8,,-1,tinystories,,,perplexity,$ppl,,ppl,0," >> own.csv
+cat > mine.yaml <<'Y'
+- id: MY-CLAIM
+  statement: LLaMA-7B has a perplexity of 10 on stories
+  source: me
+  rows: {mine: MY-1 MY-2}
+  test: [{that: printed, is: min(mine) == 10}]
+  verdict: HOLDS
+Y
+paretobench verify own.csv mine.yaml --run run | grep -E '^    [A-Z]+ |measured' | sed -E 's/: .* printed.*/: N printed/'; paretobench verify own.csv | tail -1
+echo "MY-1,me,T1,table,x,,,,,,,,,,1,,,," >> own.csv
+paretobench verify own.csv mine.yaml 2>&1; echo "exit $?"
+
 # The language on a page.
 paretobench help claims | head -1
 

@@ -386,7 +386,7 @@ static void test_shipped(void **state)
 
 	(void)state;
 	OK(pb_claims_init(&claims, ERR));
-	OK(pb_claims_read(&claims, folder, ERR));
+	OK(pb_claims_read(&claims, folder, NULL, 0, ERR));
 	pb_free(folder);
 	assert_int_equal(claims.numbers.n, 5771);
 	assert_true(claims.n >= 95);

@@ -122,7 +122,7 @@ static void test_shipped(void **state)
 
 	(void)state;
 	OK(pb_claims_init(&f.claims, ERR));
-	OK(pb_claims_read(&f.claims, folder, ERR));
+	OK(pb_claims_read(&f.claims, folder, NULL, 0, ERR));
 	OK(pb_detect(&f.findings, &f.claims.numbers, &f.claims.shapes, f.claims.arena, ERR));
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		bool found = false;
