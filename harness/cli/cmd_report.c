@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/base/json.h"
+#include "harness/cli/claims.h"
 #include "harness/cli/cli.h"
-#include "harness/cli/records.h"
+#include "reports/claims_section.h"
 #include "reports/orders.h"
 #include "reports/report.h"
 #include "reports/row_sections.h"
@@ -11,19 +12,25 @@
 
 struct report_state {
 	const char *folder;
+	bool claims;
 };
 
 static const struct pb_flag flags[] = {
 	{ "output", 'o', "DIR", "where to (default: the first folder)" },
+	{ "claims", 0, NULL, "also claims of papers, on published numbers and on these rows" },
 	{ NULL, 0, NULL, NULL },
 };
 
 static enum pb_status report_set(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err)
 {
+	struct report_state *s = state;
+
 	(void)cli;
-	(void)name;
 	(void)err;
-	((struct report_state *)state)->folder = value;
+	if (strcmp(name, "claims") == 0)
+		s->claims = true;
+	else
+		s->folder = value;
 	return PB_OK;
 }
 
@@ -122,8 +129,9 @@ static const char *title(const struct pb_fact *facts, size_t n_facts, const stru
 
 /* Parts that only some runs have. */
 struct parts {
-	struct pb_section orders, study, movement, knowledge;
-	const struct pb_section *list[4];   /* those there are */
+	struct pb_section orders, study, movement, knowledge, of_claims;
+	struct pb_claims claims;
+	const struct pb_section *list[5];   /* those there are */
 	size_t n;
 };
 
@@ -168,6 +176,29 @@ static enum pb_status add_study(struct pb_cli *cli, const struct pb_records *rec
 	return st;
 }
 
+/* What papers claim, and what the rows say of it. */
+static enum pb_status add_claims(struct pb_cli *cli, const struct pb_records *records, struct parts *parts, struct pb_error *err)
+{
+	struct pb_claims *claims = &parts->claims;
+	struct pb_claim **all = NULL;
+	struct pb_findings findings;
+	enum pb_status st = pb_cli_claims(NULL, 0, claims, err);
+
+	if (!st && !(all = pb_arena_alloc(cli->arena, claims->n + 1, sizeof(struct pb_claim *))))
+		st = pb_out_of_memory(err, "the report");
+	for (size_t i = 0; !st && i < claims->n; i++)
+		all[i] = &claims->claims[i];
+	if (!st)
+		st = pb_cli_claims_judge(claims, all, claims->n, records, err);
+	if (!st)
+		st = pb_detect(&findings, &claims->numbers, &claims->shapes, cli->arena, err);
+	if (!st) {
+		pb_claims_section(&parts->of_claims, cli->arena, &(struct pb_verdicts){ all, claims->n }, &findings);
+		parts->list[parts->n++] = &parts->of_claims;
+	}
+	return st;
+}
+
 static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, struct pb_error *err)
 {
 	struct report_state *s = state;
@@ -200,6 +231,8 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 		parts.list[parts.n++] = &parts.movement;
 	if (!st && pb_knowledge_section(&parts.knowledge, &records.rows, cli->arena))
 		parts.list[parts.n++] = &parts.knowledge;
+	if (!st && s->claims)
+		st = add_claims(cli, &records, &parts, err);
 	input.sections = parts.list;
 	input.n_sections = parts.n;
 	if (!st)
@@ -213,6 +246,8 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	pb_trainings_free(&trainings);
 	pb_section_free(&parts.orders);
 	pb_section_free(&parts.study);
+	pb_section_free(&parts.of_claims);
+	pb_claims_free(&parts.claims);
 	pb_records_close(&records);
 	return st;
 }

@@ -81,7 +81,10 @@ paretobench verify own.csv mine.yaml --run run | grep -E '^    [A-Z]+ |measured'
 echo "MY-1,me,T1,table,x,,,,,,,,,,1,,,," >> own.csv
 paretobench verify own.csv mine.yaml 2>&1; echo "exit $?"
 
-# The language on a page.
+# Claims as a part of a report, and the language on a page.
+paretobench report run --claims -o report > /dev/null; echo "exit $?"
+grep -c '^| A-OB-' report/report.md
+ls report/claims.json
 paretobench help claims | head -1
 
 # What is wrong with a comparison, and with runs.
