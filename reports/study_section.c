@@ -36,8 +36,8 @@ static struct draft draft_of(struct pb_section *section, const struct pb_study *
 	return (struct draft){ .section = section, .study = study, .room = study->n + 1 };
 }
 
-/* The next line; colour: place in the fixed order. */
-static void line(struct draft *d, const char *name, size_t colour, enum pb_dash dash)
+/* The next line, in this colour and with this marker. */
+static void line_in(struct draft *d, const char *name, enum pb_ink ink, enum pb_shape shape, enum pb_dash dash)
 {
 	double *numbers = d->n < MOST_SERIES ? pb_arena_alloc(d->section->arena, 4 * d->room, sizeof *numbers) : NULL;
 	if (!numbers || !name) {
@@ -48,8 +48,14 @@ static void line(struct draft *d, const char *name, size_t colour, enum pb_dash 
 	d->y[d->n] = numbers + d->room;
 	d->low[d->n] = numbers + 2 * d->room;
 	d->high[d->n] = numbers + 3 * d->room;
-	d->series[d->n] = (struct pb_chart_series){ .name = name, .ink = pb_chart_ink(colour), .shape = pb_chart_shape(colour), .line = true, .marks = true, .dash = dash };
+	d->series[d->n] = (struct pb_chart_series){ .name = name, .ink = ink, .shape = shape, .line = true, .marks = true, .dash = dash };
 	d->n++;
+}
+
+/* place: in the fixed order of colours. */
+static void line(struct draft *d, const char *name, size_t place)
+{
+	line_in(d, name, pb_chart_ink(place), pb_chart_shape(place), PB_SOLID);
 }
 
 static void point(struct draft *d, double x, double y, double half)
@@ -106,21 +112,21 @@ static void draw_widths(struct pb_section *out, const struct pb_study *study, co
 {
 	struct draft d = draft_of(out, study);
 	for (size_t b = 0; b < N_WIDTHS; b++) {
-		line(&d, width_names[b], b, PB_SOLID);
+		line(&d, width_names[b], b);
 		for (size_t m = 0; m < n_models; m++) {
 			SETTING *s = pb_study_main(study, models[m], widths[b]);
 			if (s)
 				loss_point(&d, by_bytes ? s->weight_bytes : s->params, s);
 		}
 	}
-	line(&d, "full precision", N_WIDTHS, PB_DASHED);
+	line_in(&d, "full precision", PB_INK_FULL, PB_SHAPE_CROSS, PB_DASHED);
 	for (size_t m = 0; m < n_models; m++) {
 		SETTING *s = pb_study_full(study, models[m]);
 		if (s)
 			loss_point(&d, by_bytes ? s->weight_bytes : s->params, s);
 	}
 	if (!by_bytes) {
-		line(&d, "trained on", N_WIDTHS + 1, PB_DOTTED);
+		line_in(&d, "trained on", pb_chart_ink(N_WIDTHS), pb_chart_shape(N_WIDTHS), PB_DOTTED);
 		for (size_t m = 0; m < n_models; m++) {
 			SETTING *own = pb_study_main(study, models[m], 4);
 			loss_point(&d, own ? own->params : NAN, own ? pb_study_at(study, models[m], "finetune", NAN, own->tokens) : NULL);
@@ -150,7 +156,7 @@ static void draw_splits(struct pb_section *out, const struct pb_study *study)
 			kinds[n_kinds++] = s;
 	}
 	for (size_t k = 0; k < n_kinds; k++) {
-		line(&d, pb_arena_printf(out->arena, "%s, %g bits", kinds[k]->recipe, kinds[k]->bits), k, PB_SOLID);
+		line(&d, pb_arena_printf(out->arena, "%s, %g bits", kinds[k]->recipe, kinds[k]->bits), k);
 		for (size_t i = 0; i < study->n; i++) {
 			SETTING *s = &study->settings[i];
 			if (strcmp(s->recipe, kinds[k]->recipe) == 0 && s->bits == kinds[k]->bits && s->nll.n && strcmp(s->quantizer, "paretoq") == 0)
@@ -166,14 +172,14 @@ static void draw_movement(struct pb_section *out, const struct pb_study *study, 
 {
 	struct draft d = draft_of(out, study);
 	for (size_t m = 0; m < n_models && m + 1 < MOST_SERIES; m++) {
-		line(&d, models[m], m, PB_SOLID);
+		line(&d, models[m], m);
 		for (size_t b = 0; b < N_WIDTHS; b++) {
 			SETTING *s = pb_study_main(study, models[m], widths[b]);
 			if (s && s->movement.n)
 				point(&d, widths[b], s->movement.mean, pb_study_half(s, study->movement_deviation, &s->movement));
 		}
 	}
-	line(&d, "rounding alone", n_models, PB_DASHED);
+	line_in(&d, "rounding alone", PB_INK_FULL, PB_SHAPE_CROSS, PB_DASHED);
 	for (size_t b = 0; b < N_WIDTHS; b++) {
 		double sum = 0, n = 0;
 		for (size_t m = 0; m < n_models; m++) {
@@ -204,7 +210,7 @@ static void draw_tokens(struct pb_section *out, const struct pb_study *study, co
 	struct draft d = draft_of(out, study);
 	for (size_t b = 0; model && b <= N_WIDTHS; b++) {
 		const char *quantizer = b < N_WIDTHS ? "paretoq" : "finetune";
-		line(&d, b < N_WIDTHS ? width_names[b] : "trained on", b < N_WIDTHS ? b : N_WIDTHS + 1, b < N_WIDTHS ? PB_SOLID : PB_DOTTED);
+		line_in(&d, b < N_WIDTHS ? width_names[b] : "trained on", pb_chart_ink(b), pb_chart_shape(b), b < N_WIDTHS ? PB_SOLID : PB_DOTTED);
 		for (size_t i = 0; i < study->n; i++) {
 			SETTING *s = &study->settings[i];
 			if (s->tokens > 0 && pb_study_at(study, model, quantizer, b < N_WIDTHS ? widths[b] : NAN, s->tokens) == s)
@@ -230,7 +236,7 @@ static void draw_grids(struct pb_section *out, const struct pb_study *study)
 		}
 	}
 	for (size_t g = 0; model && g < 3; g++) {
-		line(&d, names[g], g, PB_SOLID);
+		line(&d, names[g], g);
 		for (size_t i = 0; i < study->n; i++) {
 			SETTING *s = &study->settings[i];
 			bool same = strcmp(s->model, model) == 0 && s->tokens == tokens && s->nll.n;
