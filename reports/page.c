@@ -13,6 +13,7 @@
 struct page {
 	const struct pb_view *view;
 	struct pb_measure *measure;
+	const struct pb_page_place *place;
 	struct pb_text *out;
 	struct pb_error *err;
 };
@@ -155,6 +156,8 @@ static enum pb_status put_family(struct page *p, const struct pb_family *family)
 
 static void put_files(struct page *p, const char *name)
 {
+	if (!p->place->tables)
+		return;
 	raw(p, "<span class=\"download\"> Figure as ");
 	static const char *const kinds[] = { "svg", "png", "pdf" };
 	for (int i = 0; i < 3; i++) {
@@ -327,7 +330,7 @@ static void put_table_row(struct page *p, const struct pb_view_cell *cell)
 	raw(p, "</tr>\n");
 }
 
-static void put_table_section(struct page *p, const struct pb_page_tables *tables)
+static void put_table_section(struct page *p)
 {
 	const struct pb_view *v = p->view;
 	raw(p, "<h2 id=\"table\">All cells by size</h2>\n");
@@ -351,10 +354,12 @@ static void put_table_section(struct page *p, const struct pb_page_tables *table
 			put_table_row(p, &v->cells[i]);
 		raw(p, "</tbody>\n</table>\n</div>\n");
 	}
+	if (!p->place->tables)
+		return;
 	raw(p, "<p class=\"muted download\">All fields of all rows: ");
-	put_download(p, "rows.csv", &tables->rows);
+	put_download(p, "rows.csv", &p->place->tables->rows);
 	raw(p, ". All fronts with intervals: ");
-	put_download(p, "fronts.csv", &tables->fronts);
+	put_download(p, "fronts.csv", &p->place->tables->fronts);
 	raw(p, ".</p>\n");
 }
 
@@ -650,16 +655,72 @@ static enum pb_status put_provenance_section(struct page *p)
 	return PB_OK;
 }
 
-enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_page_tables *tables, struct pb_text *out,
+/* --- ways to elsewhere --- */
+
+static void put_contents(struct page *p)
+{
+	const struct pb_view *v = p->view;
+	raw(p, "<nav aria-label=\"contents\"><p class=\"muted\">On this page: ");
+	if (v->has_rows)
+		raw(p, "<a href=\"#front\">size and quality</a> \u00b7 <a href=\"#table\">all cells</a> \u00b7 ");
+	if (v->has_rows && v->n_columns > 1)
+		raw(p, "<a href=\"#tasks\">each task</a> \u00b7 ");
+	for (size_t i = 0; i < v->n_sections; i++) {
+		pb_text_printf(p->out, "<a href=\"#%s\">", v->sections[i]->slug);
+		text(p, v->sections[i]->title);
+		raw(p, "</a> \u00b7 ");
+	}
+	if (v->has_rows)
+		raw(p, "<a href=\"#time\">time and counters</a> \u00b7 <a href=\"#failed\">failed and skipped</a> \u00b7 ");
+	raw(p, "<a href=\"#provenance\">provenance</a></p></nav>\n");
+}
+
+/* The pages of one kind of part, this one without a link. */
+static void put_parts(struct page *p, bool of_width, const char *title)
+{
+	const char *up = p->place->part ? "../" : "";
+	bool any = false;
+	for (size_t i = 0; i < p->place->n_parts; i++) {
+		const struct pb_part *part = &p->place->parts[i];
+		if (part->is_width != of_width)
+			continue;
+		raw(p, any ? " \u00b7 " : title);
+		any = true;
+		if (part == p->place->part) {
+			element(p, "strong", part->name);
+			continue;
+		}
+		pb_text_printf(p->out, "<a href=\"%s%s\">", up, part->file);
+		text(p, part->name);
+		raw(p, "</a>");
+	}
+	raw(p, any ? "</p>\n" : "");
+}
+
+static void put_navigation(struct page *p)
+{
+	put_contents(p);
+	if (!p->place->n_parts)
+		return;
+	raw(p, "<nav aria-label=\"parts\">\n");
+	if (p->place->part)
+		raw(p, "<p class=\"muted\"><a href=\"../report.html\">The whole report</a></p>\n");
+	put_parts(p, false, "<p class=\"muted\">One method across bits: ");
+	put_parts(p, true, "<p class=\"muted\">One bit width across methods: ");
+	raw(p, "</nav>\n");
+}
+
+enum pb_status pb_page_make(const struct pb_view *view, struct pb_measure *measure, const struct pb_page_place *place, struct pb_text *out,
 	struct pb_error *err)
 {
-	struct page p = { view, measure, out, err };
+	struct page p = { view, measure, place, out, err };
 	enum pb_status st = PB_OK;
 	put_head(&p);
+	put_navigation(&p);
 	if (view->has_rows) {
 		st = put_front_section(&p);
 		if (st == PB_OK)
-			put_table_section(&p, tables);
+			put_table_section(&p);
 		if (st == PB_OK)
 			st = put_panels_section(&p);
 	}

@@ -125,11 +125,57 @@ static enum pb_status write_tables(struct report *r, struct pb_page_tables *tabl
 	return st;
 }
 
+static enum pb_status write_part(struct report *r, const struct pb_page_place *parts, const struct pb_part *part)
+{
+	const struct pb_report_input *all = r->view.input;
+	struct pb_text title = { 0 }, page = { 0 };
+	struct pb_view view;
+	pb_text_printf(&title, "%s \u00b7 %s", part->name, *all->title ? all->title : "report");
+	const struct pb_report_input input = { .title = pb_text_c(&title), .rows = &part->rows, .facts = all->facts, .n_facts = all->n_facts, .created_utc = all->created_utc };
+	enum pb_status st = pb_text_check(&title, r->err);
+	if (st == PB_OK)
+		st = pb_view_make(&view, &input, r->measure, r->err);
+	if (st == PB_OK) {
+		const struct pb_page_place place = { .parts = parts->parts, .n_parts = parts->n_parts, .part = part };
+		st = pb_page_make(&view, r->measure, &place, &page, r->err);
+		if (st == PB_OK)
+			st = write_text(r, part->file, &page);
+		pb_view_free(&view);
+	}
+	pb_text_free(&title);
+	pb_text_free(&page);
+	return st;
+}
+
+static enum pb_status make_folder(const char *folder, const char *name, struct pb_error *err)
+{
+	char *path = pb_path_join(folder, name);
+	if (!path)
+		return pb_out_of_memory(err, "a path");
+	enum pb_status st = pb_folder_make(path, err);
+	pb_free(path);
+	return st;
+}
+
+static enum pb_status write_parts(struct report *r, struct pb_page_place *place)
+{
+	struct pb_part *parts = NULL;
+	enum pb_status st = pb_parts_make(&parts, &place->n_parts, r->view.input->rows, r->view.arena, r->err);
+	place->parts = parts;
+	for (size_t i = 0; i < place->n_parts && st == PB_OK; i++) {
+		st = make_folder(r->folder, parts[i].is_width ? "bits" : "methods", r->err);
+		if (st == PB_OK)
+			st = write_part(r, place, &parts[i]);
+	}
+	return st;
+}
+
 /* The page is written last: when it is there, everything it links to is. */
 static enum pb_status write_files(struct report *r)
 {
 	struct pb_text page = { 0 }, markdown = { 0 }, pdf = { 0 };
 	struct pb_page_tables tables = { 0 };
+	struct pb_page_place place = { .tables = &tables };
 	enum pb_status st = write_tables(r, &tables);
 	if (st == PB_OK)
 		st = write_figures(r);
@@ -142,7 +188,9 @@ static enum pb_status write_files(struct report *r)
 	if (st == PB_OK)
 		st = write_text(r, "report.pdf", &pdf);
 	if (st == PB_OK)
-		st = pb_page_make(&r->view, r->measure, &tables, &page, r->err);
+		st = write_parts(r, &place);
+	if (st == PB_OK)
+		st = pb_page_make(&r->view, r->measure, &place, &page, r->err);
 	if (st == PB_OK)
 		st = write_text(r, "report.html", &page);
 	pb_text_free(&tables.rows);
@@ -153,20 +201,10 @@ static enum pb_status write_files(struct report *r)
 	return st;
 }
 
-static enum pb_status make_folders(const char *folder, struct pb_error *err)
-{
-	char *figures = pb_path_join(folder, "figures");
-	if (!figures)
-		return pb_out_of_memory(err, "a path");
-	enum pb_status st = pb_folder_make(figures, err);
-	pb_free(figures);
-	return st;
-}
-
 enum pb_status pb_report_write(const struct pb_report_input *input, const char *folder, char **html_path, struct pb_error *err)
 {
 	struct report r = { .folder = folder, .err = err };
-	enum pb_status st = make_folders(folder, err);
+	enum pb_status st = make_folder(folder, "figures", err);
 	if (st != PB_OK)
 		return st;
 	st = pb_measure_new(&r.measure, err);

@@ -24,6 +24,7 @@ struct pb_report_input {
 };
 
 /* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically, and
+ * of several methods or bit widths methods/NAME.html and bits/WIDTH.html, and
  * the files of trainings and sections. When there are only these, nothing of rows and fronts. The same input gives the same bytes. *html_path (pb_free'd) is the page. */
 enum pb_status pb_report_write(const struct pb_report_input *input, const char *folder, char **html_path, struct pb_error *err) PB_MUST_CHECK;
 

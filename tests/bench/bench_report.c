@@ -3,7 +3,7 @@
  *   bench_report [-n ROWS] FOLDER      ROWS: 35000; the pages stay in FOLDER
  *
  * Twenty models of one family, settings as many as it takes, seven tasks; sizes, accuracies and errors as of a real run, with
- * some failed cells and six counters a row. */
+ * some failed cells and six counters a row; pages of twelve methods and nine widths. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -61,11 +61,12 @@ static void fill(struct pb_rows *rows, size_t n)
 		r->model = text(rows, "model-%02zu", model);
 		r->model_hash = text(rows, "%064zx", model);
 		r->family = setting == 0 ? "full precision" : families[setting % 6];
-		r->quantizer = setting == 0 ? "identity" : "method";
+		r->quantizer = setting == 0 ? "identity" : text(rows, "method-%02zu", setting % 12);
 		r->label = setting == 0 ? "identity" : text(rows, "method %zu w%.2f", setting, bits);
 		r->options = "{}";
 		r->params = (int64_t)params;
-		r->wbits = r->effective_bits = setting == 0 ? 16.0 : bits + 0.01 * (double)(setting % 7);
+		r->wbits = setting == 0 ? 16.0 : ceil(bits);
+		r->effective_bits = setting == 0 ? 16.0 : bits + 0.01 * (double)(setting % 7);
 		r->weight_bytes = (int64_t)(params * r->effective_bits / 8.0);
 		r->model_bytes = r->weight_bytes + (int64_t)(params * 0.1);
 		r->size_convention = "packed";
