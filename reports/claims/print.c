@@ -87,6 +87,24 @@ static void put_tests(const struct pb_claim_test *tests, size_t n, bool beside, 
 	}
 }
 
+/* What kinds of numbers a verdict rests on: "40 table, 3 secondary". */
+static void put_kinds(const struct pb_number *const *rows, size_t n, struct pb_text *out)
+{
+	static const char *const kinds[] = { "table", "prose", "secondary", "digitised", "prediction" };
+	bool any = false;
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		size_t count = 0;
+
+		for (size_t i = 0; i < n; i++)
+			count += strcmp(rows[i]->text[PB_NUMBER_KIND], kinds[k]) == 0;
+		if (count)
+			pb_text_printf(out, "%s%zu %s", any ? ", " : "    rests on  ", count, kinds[k]);
+		any |= count > 0;
+	}
+	pb_text_string(out, any ? "\n" : "");
+}
+
 /* Rows under the source that they share. */
 static enum pb_status put_numbers(const struct pb_claim *c, struct pb_text *out, struct pb_error *err)
 {
@@ -95,6 +113,8 @@ static enum pb_status put_numbers(const struct pb_claim *c, struct pb_text *out,
 	size_t n = 0;
 	enum pb_status st = arena ? pb_claim_numbers(c, arena, &rows, &n, err) : pb_out_of_memory(err, "the numbers of a claim");
 
+	if (!st)
+		put_kinds(rows, n, out);
 	for (size_t i = 0; !st && i < n; i++) {
 		if (!before || strcmp(before->text[PB_NUMBER_SOURCE], rows[i]->text[PB_NUMBER_SOURCE]) != 0 || strcmp(before->text[PB_NUMBER_TABLE], rows[i]->text[PB_NUMBER_TABLE]) != 0)
 			pb_text_printf(out, "    from      %s, %s\n", rows[i]->text[PB_NUMBER_SOURCE], rows[i]->text[PB_NUMBER_TABLE]);
