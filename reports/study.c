@@ -74,18 +74,32 @@ static void take(struct pb_study *study, struct pb_study_setting *s, const struc
 	}
 }
 
-/* Pooled over trained settings with several seeds. */
-static double pooled(const struct pb_study *study, size_t offset)
+static const struct pb_study_number *number_at(const struct pb_study_setting *s, size_t offset)
+{
+	return (const struct pb_study_number *)(const void *)((const char *)s + offset);
+}
+
+/* Pooled over trained settings with several seeds; tokens: those with so many, NaN: all. */
+static double pooled(const struct pb_study *study, size_t offset, double tokens)
 {
 	double squares = 0, freedom = 0;
 	for (size_t i = 0; i < study->n; i++) {
-		const struct pb_study_number *x = (const struct pb_study_number *)((const char *)&study->settings[i] + offset);
-		if (study->settings[i].tokens <= 0 || x->n < 2)
+		const struct pb_study_setting *s = &study->settings[i];
+		const struct pb_study_number *x = number_at(s, offset);
+		if (s->tokens <= 0 || x->n < 2 || (!isnan(tokens) && s->tokens != tokens))
 			continue;
 		squares += x->squares;
 		freedom += (double)x->n - 1;
 	}
 	return freedom > 0 ? sqrt(squares / freedom) : NAN;
+}
+
+static double error_of(const struct pb_study *study, const struct pb_study_setting *s, size_t offset)
+{
+	double deviation = pooled(study, offset, s->tokens);
+	if (s->tokens <= 0)
+		return 0;
+	return (isnan(deviation) ? pooled(study, offset, NAN) : deviation) / sqrt((double)number_at(s, offset)->n);
 }
 
 enum pb_status pb_study_read(struct pb_study *out, const struct pb_rows *rows, struct pb_arena *arena, struct pb_error *err)
@@ -105,8 +119,12 @@ enum pb_status pb_study_read(struct pb_study *out, const struct pb_rows *rows, s
 			return pb_out_of_memory(err, "the study");
 		take(out, s, row);
 	}
-	out->nll_deviation = pooled(out, offsetof(struct pb_study_setting, nll));
-	out->movement_deviation = pooled(out, offsetof(struct pb_study_setting, movement));
+	out->deviation = pooled(out, offsetof(struct pb_study_setting, nll), NAN);
+	for (size_t i = 0; i < out->n; i++) {
+		struct pb_study_setting *s = &out->settings[i];
+		s->nll_error = error_of(out, s, offsetof(struct pb_study_setting, nll));
+		s->movement_error = error_of(out, s, offsetof(struct pb_study_setting, movement));
+	}
 	return PB_OK;
 }
 
@@ -121,11 +139,6 @@ bool pb_study_is_there(const struct pb_study *study)
 			return true;
 	}
 	return false;
-}
-
-double pb_study_half(const struct pb_study_setting *s, double deviation, const struct pb_study_number *number)
-{
-	return s->tokens > 0 ? 2 * deviation / sqrt((double)number->n) : 0;
 }
 
 /* ---- what is looked up ---- */

@@ -1,8 +1,9 @@
 /* The study of trained methods: from rows to settings over seeds, to comparisons, to verdicts on what the ParetoQ paper found.
  *
  * A setting is all rows of one model and label on one backend; its numbers are means over seeds. Trained settings differ by chance;
- * how much is the standard deviation over seeds, pooled over all settings with several seeds, s. A difference d of two means over
- * n1 and n2 seeds is clear when |d| > 2 s sqrt(1/n1 + 1/n2), where a side that is not trained adds nothing; without s nothing is.
+ * how much is the standard deviation over seeds, s, pooled over all settings with several seeds and as many tokens, or over all with
+ * several seeds where there is none such. A mean over n seeds has the standard error s / sqrt(n), and what is not trained has none. A
+ * difference of two means is clear when it is larger than two of its standard errors; where s is not known, none is.
  * A finding is a set of comparisons of one form. It is seen when none is clearly against it and at least half are clearly for it; not seen
  * when at least one is clearly against it and no fewer than are for it; else unclear. */
 #ifndef PB_REPORTS_STUDY_H
@@ -27,6 +28,7 @@ struct pb_study_setting {
 	bool trains, init_mse;          /* of paretoq */
 	bool per_row;                   /* one scale a row, or fewer */
 	struct pb_study_number nll, movement, accuracy, chance;
+	double nll_error, movement_error;   /* standard errors; 0: not trained; NaN: not known */
 	double accuracy_variance;       /* sum over tasks and seeds */
 };
 struct pb_study {
@@ -34,16 +36,13 @@ struct pb_study {
 	struct pb_study_setting *settings;  /* in the order of rows */
 	size_t n;
 	const char *task;               /* of nll */
-	double nll_deviation, movement_deviation;   /* s; NaN: no setting has several seeds */
+	double deviation;               /* s of nll over all settings with several seeds; NaN: there is none */
 };
 
 /* Strings are the rows'. Rows that are not ok do not count. */
 enum pb_status pb_study_read(struct pb_study *out, const struct pb_rows *rows, struct pb_arena *arena, struct pb_error *err) PB_MUST_CHECK;
 /* Whether there is a study in it: paretoq trained at three widths or more on some model. */
 bool pb_study_is_there(const struct pb_study *study);
-
-/* How sure a mean is: half of its 95 % interval; 0 of what is not trained, NaN without s. */
-double pb_study_half(const struct pb_study_setting *setting, double deviation, const struct pb_study_number *number);
 
 /* ---- what is looked up ---- */
 

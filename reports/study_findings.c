@@ -26,7 +26,7 @@ enum pb_study_verdict pb_study_judge(const struct pb_study_finding *f)
 	return f->n_for && !f->n_against && f->n_for >= f->n_open ? PB_STUDY_SEEN : PB_STUDY_UNCLEAR;
 }
 
-/* A difference in favour, and how much of it may be chance (NaN: not known). */
+/* A difference in favour, and two of its standard errors (NaN: not known). */
 static void weigh(struct findings *s, double gain, double chance, const char *format, const char *model, double bits)
 {
 	struct pb_study_finding *f = &s->out[s->n];
@@ -44,21 +44,16 @@ static void weigh(struct findings *s, double gain, double chance, const char *fo
 	}
 }
 
-static double variance(SETTING *s, const struct pb_study_number *x)
+static double square(double x)
 {
-	return s->tokens > 0 ? 1 / (double)x->n : 0;
-}
-
-static double chance_of(const struct findings *s, double variances)
-{
-	return variances > 0 ? 2 * s->study->nll_deviation * sqrt(variances) : 0;
+	return x * x;
 }
 
 /* One is expected to have the lower loss. NULL: it is not there. */
 static void expect(struct findings *s, SETTING *better, SETTING *worse)
 {
 	if (better && worse)
-		weigh(s, worse->nll.mean - better->nll.mean, chance_of(s, variance(better, &better->nll) + variance(worse, &worse->nll)), "%s, %g bits", better->model, better->bits);
+		weigh(s, worse->nll.mean - better->nll.mean, 2 * hypot(better->nll_error, worse->nll_error), "%s, %g bits", better->model, better->bits);
 }
 
 static void begin(struct findings *s, const char *part, const char *text, const char *unit)
@@ -136,7 +131,7 @@ static void find_equal_bytes(struct findings *s)
 			SETTING *two = pb_study_main(s->study, s->models[k], 2);
 			if (two && before && before->weight_bytes <= four->weight_bytes && four->weight_bytes < two->weight_bytes)
 				weigh(s, four->nll.mean - between(before, two, four->weight_bytes),
-					chance_of(s, variance(four, &four->nll) + fmax(variance(before, &before->nll), variance(two, &two->nll))), "%s, %g bits", four->model, 4);
+					2 * hypot(four->nll_error, fmax(before->nll_error, two->nll_error)), "%s, %g bits", four->model, 4);
 			before = two ? two : before;
 		}
 	}
@@ -176,9 +171,9 @@ static void compare_splits(struct findings *s, const char *text, double low, dou
 
 static void find_splits(struct findings *s)
 {
-	compare_splits(s, "Nine tenths of a budget in full precision and one with the grid are better than all of it in full precision, rounded afterwards", 1, 1);
-	compare_splits(s, "and better than all of it with the grid, from scratch", 0, 0);
-	compare_splits(s, "and better than more of it with the grid (a quarter, a half)", 0.2, 0.85);
+	compare_splits(s, "Nine tenths of a budget in full precision and one with the grid are better than all in full precision, rounded afterwards", 1, 1);
+	compare_splits(s, "Nine to one is better than the whole budget with the grid, from scratch", 0, 0);
+	compare_splits(s, "Nine to one is better than more of the budget with the grid (a quarter, a half)", 0.2, 0.85);
 }
 
 /* ---- (c) movement ---- */
@@ -191,7 +186,7 @@ static void find_movement(struct findings *s)
 		SETTING *floor_a = pb_study_rounded(s->study, s->models[m], 2), *floor_b = pb_study_rounded(s->study, s->models[m], 3);
 		if (a && b && floor_a && floor_b && a->movement.n && b->movement.n && floor_a->movement.n && floor_b->movement.n)
 			weigh(s, a->movement.mean - floor_a->movement.mean - (b->movement.mean - floor_b->movement.mean),
-				2 * s->study->movement_deviation * sqrt(variance(a, &a->movement) + variance(b, &b->movement)), "%s, %g bits", a->model, a->bits);
+				2 * hypot(a->movement_error, b->movement_error), "%s, %g bits", a->model, a->bits);
 	}
 	end(s);
 }
@@ -220,7 +215,7 @@ static void find_saturation(struct findings *s)
 				SETTING *less_a = fewer(s, a), *less_b = fewer(s, b);
 				if (less_a && less_b && less_a->tokens == less_b->tokens)
 					weigh(s, less_a->nll.mean - a->nll.mean - (less_b->nll.mean - b->nll.mean),
-						chance_of(s, variance(a, &a->nll) + variance(b, &b->nll) + variance(less_a, &less_a->nll) + variance(less_b, &less_b->nll)), "%s, %g bits",
+						2 * sqrt(square(a->nll_error) + square(b->nll_error) + square(less_a->nll_error) + square(less_b->nll_error)), "%s, %g bits",
 						a->model, a->bits);
 			}
 	end(s);

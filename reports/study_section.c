@@ -78,7 +78,7 @@ static void point(struct draft *d, double x, double y, double half)
 static void loss_point(struct draft *d, double x, SETTING *s)
 {
 	if (s)
-		point(d, x, s->nll.mean, pb_study_half(s, d->study->nll_deviation, &s->nll));
+		point(d, x, s->nll.mean, 2 * s->nll_error);
 }
 
 static void add_chart(struct draft *d, const char *slug, const char *caption, const struct pb_chart *chart)
@@ -176,7 +176,7 @@ static void draw_movement(struct pb_section *out, const struct pb_study *study, 
 		for (size_t b = 0; b < N_WIDTHS; b++) {
 			SETTING *s = pb_study_main(study, models[m], widths[b]);
 			if (s && s->movement.n)
-				point(&d, widths[b], s->movement.mean, pb_study_half(s, study->movement_deviation, &s->movement));
+				point(&d, widths[b], s->movement.mean, 2 * s->movement_error);
 		}
 	}
 	line_in(&d, "rounding alone", PB_INK_FULL, PB_SHAPE_CROSS, PB_DASHED);
@@ -256,10 +256,11 @@ static void add_findings(struct pb_section *out, const struct pb_study *study)
 	struct pb_study_finding findings[PB_STUDY_FINDINGS];
 	size_t n = pb_study_findings(study, findings);
 	pb_section_heading(out, "What the paper found, at this scale");
-	pb_section_text(out, "Each finding is a set of comparisons between settings of these rows. A difference is clear when it is larger than two standard errors, the standard "
-		"deviation over seeds pooled over all settings with several seeds (%.2g nats) over the root of the number of seeds on each side; what is not trained has no such error. Seen: none "
+	pb_section_text(out, "Each finding is a set of comparisons between settings of these rows. A difference is clear when it is larger than two of its standard errors: those of a "
+		"mean over seeds are the standard deviation over seeds, pooled over all settings that have several and as many tokens, or several at all (%.2g nats), over the root of their number; "
+		"what is not trained has none. Seen: none "
 		"is clearly against the finding and at least half are clearly for it. Not seen: at least one is clearly against it, and no fewer than are for it. Else unclear.",
-		study->nll_deviation);
+		study->deviation);
 	struct pb_section_table *table = pb_section_table(out, finding_columns, sizeof finding_columns / sizeof *finding_columns);
 	for (size_t i = 0; i < n; i++) {
 		const struct pb_study_finding *f = &findings[i];
@@ -321,7 +322,7 @@ void pb_study_section(struct pb_section *out, const struct pb_study *study)
 	size_t n_models = pb_study_models(study, models, MOST_MODELS);
 
 	pb_section_init(out, study->arena, "study", "ParetoQ study");
-	pb_section_text(out, "Losses are those of %s. Bars: two standard errors, from the spread over seeds that all trained settings share; a seed changes the order of the training text.",
+	pb_section_text(out, "Losses are those of %s. Bars: two standard errors, from the spread over seeds that trained settings with as many tokens share; a seed changes the order of the training text.",
 		study->task ? study->task : "no task");
 	draw_widths(out, study, models, n_models, false);
 	draw_widths(out, study, models, n_models, true);

@@ -82,16 +82,19 @@ static void test_seeds_are_one_setting(void **state)
 		add(&r, "m", "paretoq", OWN, 3, 1024, seed, "nll", 2 + 0.3 * seed);
 	add(&r, "m", "rtn", "{\"group_size\":-1}", 2, 0, 0, "nll", 3);
 	add(&r, "m", "rtn", "{\"group_size\":-1}", 2, 0, 1, "nll", 9);
+	/* Another number of tokens: of its own spread, or of all. */
+	add(&r, "k", "paretoq", OWN, 2, 64, 0, "nll", 5);
 	add(&r, "m", "paretoq", OWN, 4, 1024, 0, "nll", NAN)->status = PB_ROW_FAILED;
 	assert_int_equal(pb_study_read(&study, &r.rows, r.arena, NULL), PB_OK);
-	assert_int_equal(study.n, 3);
+	assert_int_equal(study.n, 4);
 	s = pb_study_main(&study, "m", 2);
 	assert_true(s && s->nll.n == 3 && fabs(s->nll.mean - 1.1) < 1e-12 && fabs(s->nll.squares - 0.02) < 1e-12);
 	/* (0.02 + 0.045) over 2 + 1 degrees of freedom; what is not trained has no part in it. */
-	assert_true(fabs(study.nll_deviation - sqrt(0.065 / 3)) < 1e-12);
-	assert_true(fabs(pb_study_half(s, study.nll_deviation, &s->nll) - 2 * sqrt(0.065 / 9)) < 1e-12);
+	assert_true(fabs(study.deviation - sqrt(0.065 / 3)) < 1e-12);
+	assert_true(fabs(s->nll_error - sqrt(0.065 / 9)) < 1e-12);
+	assert_true(isnan(s->movement_error));
+	assert_true(fabs(pb_study_main(&study, "k", 2)->nll_error - sqrt(0.065 / 3)) < 1e-12);
 	assert_null(pb_study_main(&study, "m", 4));
-	assert_true(isnan(study.movement_deviation));
 	assert_false(pb_study_is_there(&study));
 	free_rows(&r);
 }
@@ -137,7 +140,7 @@ static void test_findings(void **state)
 	(void)state;
 	five_widths(&r);
 	assert_int_equal(pb_study_read(&study, &r.rows, r.arena, NULL), PB_OK);
-	assert_true(fabs(study.nll_deviation - 0.01) < 1e-12);
+	assert_true(fabs(study.deviation - 0.01) < 1e-12);
 	assert_true(pb_study_is_there(&study));
 	n = pb_study_findings(&study, all);
 	/* Eight steps: one of 0.005 the wrong way is within 2 * 0.01 * sqrt(2). */
