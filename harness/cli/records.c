@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "core/base/memory.h"
+#include "core/store/import.h"
 
 enum pb_status pb_records_check(const char *const *folders, size_t n, struct pb_error *err)
 {
@@ -27,6 +28,10 @@ enum pb_status pb_records_open(struct pb_records *out, const char *const *folder
 
 	pb_rows_init(&r.rows);
 	for (size_t i = 0; !st && i < n; i++) {
+		if (pb_import_is_file(folders[i])) {
+			st = pb_rows_import(&r.rows, folders[i], err);
+			continue;
+		}
 		st = pb_store_open(&r.stores[r.n], folders[i], false, err);
 		if (!st)
 			st = pb_store_rows(r.stores[r.n++], &r.rows, err);

@@ -5,10 +5,10 @@
 #include "core/store/store.h"
 #include "reports/pairing.h"
 
-/* Runs that were named, open for their items. */
+/* Runs that were named, open for their items, and files with results from elsewhere (core/store/import.h). */
 struct pb_records {
 	struct pb_rows rows;            /* of all, sorted */
-	struct pb_store **stores;       /* one a run, in the order of the names */
+	struct pb_store **stores;       /* one a folder, in the order of the names */
 	size_t n;
 };
 /* A folder that is named twice would count twice in every table and figure: refused. */
