@@ -2,10 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/base/json.h"
+#include "core/base/file.h"
+#include "core/store/import.h"
 #include "harness/cli/claims.h"
 #include "harness/cli/cli.h"
 #include "reports/claims_section.h"
 #include "reports/orders.h"
+#include "reports/parameters.h"
 #include "reports/report.h"
 #include "reports/row_sections.h"
 #include "reports/study.h"
@@ -103,8 +106,12 @@ static enum pb_status sort_out(struct pb_cli *cli, const char **records, size_t 
 	enum pb_status st = pb_records_check(cli->args, cli->n_args, err);
 
 	for (size_t i = 0; !st && i < cli->n_args; i++) {
-		bool is_record = false, is_training = false;
+		bool is_record = pb_import_is_file(cli->args[i]), is_training = false;
 
+		if (is_record) {
+			records[(*n_records)++] = cli->args[i];
+			continue;
+		}
 		st = pb_store_is_there(cli->args[i], &is_record, err);
 		if (!st)
 			st = pb_training_is_there(cli->args[i], &is_training, err);
@@ -123,15 +130,15 @@ static enum pb_status sort_out(struct pb_cli *cli, const char **records, size_t 
 static const char *title(const struct pb_fact *facts, size_t n_facts, const struct pb_trainings *trainings)
 {
 	if (n_facts || !trainings->n)
-		return fact(facts, n_facts, "name");
+		return fact(facts, n_facts, "name")[0] || !n_facts ? fact(facts, n_facts, "name") : "imported results";
 	return trainings->n == 1 ? trainings->runs[0].name : "training";
 }
 
 /* Parts that only some runs have. */
 struct parts {
-	struct pb_section orders, study, movement, knowledge, of_claims;
+	struct pb_section orders, study, movement, knowledge, parameters, of_claims;
 	struct pb_claims claims;
-	const struct pb_section *list[5];   /* those there are */
+	const struct pb_section *list[6];   /* those there are */
 	size_t n;
 };
 
@@ -176,6 +183,17 @@ static enum pb_status add_study(struct pb_cli *cli, const struct pb_records *rec
 	return st;
 }
 
+/* Results from elsewhere that have no sizes. */
+static enum pb_status add_parameters(struct pb_cli *cli, const struct pb_records *records, struct parts *parts, struct pb_error *err)
+{
+	bool is_there = false;
+	enum pb_status st = pb_parameters_section(&parts->parameters, &records->rows, cli->arena, &is_there, err);
+
+	if (!st && is_there)
+		parts->list[parts->n++] = &parts->parameters;
+	return st;
+}
+
 /* What papers claim, and what the rows say of it. */
 static enum pb_status add_claims(struct pb_cli *cli, const struct pb_records *records, struct parts *parts, struct pb_error *err)
 {
@@ -214,12 +232,17 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	enum pb_status st = facts && folders ? PB_OK : pb_out_of_memory(err, "the report");
 
 	(void)code;
+	if (!st && !s->folder && pb_import_is_file(cli->args[0]))
+		st = pb_fail(err, PB_USAGE, "report: results from elsewhere have no folder of their own\nname one for the pages with -o");
 	if (!st)
 		st = sort_out(cli, folders, &n_folders, &trainings, err);
 	if (!st)
 		st = pb_records_open(&records, folders, n_folders, err);
 	for (size_t i = 0; !st && i < records.n; i++)
 		st = read_facts(cli, records.stores[i], facts, &n_facts, err);
+	for (size_t i = 0; !st && i < n_folders; i++)
+		if (pb_import_is_file(folders[i]))
+			facts[n_facts++] = (struct pb_fact){ "imported", pb_path_name(folders[i]) };
 	if (!st) {
 		input = (struct pb_report_input){ .title = title(facts, n_facts, &trainings), .rows = &records.rows, .facts = facts, .n_facts = n_facts,
 			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings };
@@ -231,6 +254,8 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 		parts.list[parts.n++] = &parts.movement;
 	if (!st && pb_knowledge_section(&parts.knowledge, &records.rows, cli->arena))
 		parts.list[parts.n++] = &parts.knowledge;
+	if (!st)
+		st = add_parameters(cli, &records, &parts, err);
 	if (!st && s->claims)
 		st = add_claims(cli, &records, &parts, err);
 	input.sections = parts.list;
@@ -246,6 +271,7 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	pb_trainings_free(&trainings);
 	pb_section_free(&parts.orders);
 	pb_section_free(&parts.study);
+	pb_section_free(&parts.parameters);
 	pb_section_free(&parts.of_claims);
 	pb_claims_free(&parts.claims);
 	pb_records_close(&records);
