@@ -249,12 +249,12 @@ static void add_panels(struct pb_section *out, struct table *t, const struct cur
 		pb_section_note(out, "%zu further tasks are in rows.csv.", n - MAX_PANELS);
 }
 
-/* Correlation of the logarithm of a perplexity with mean accuracy over the cells. */
-static double correlation(const struct curve *ppl, const struct curve *mean, size_t n)
+/* Correlation of the logarithm of a perplexity with mean accuracy over the *n cells that have both. */
+static double correlation(const struct curve *ppl, const struct curve *mean, size_t n_cells, size_t *n)
 {
 	double sx = 0, sy = 0, xx = 0, yy = 0, xy = 0, count = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n_cells; i++) {
 		double x = log(ppl->values[i]), y = mean->values[i];
 
 		if (!isfinite(x) || !isfinite(y))
@@ -266,6 +266,7 @@ static double correlation(const struct curve *ppl, const struct curve *mean, siz
 		yy += y * y;
 		xy += x * y;
 	}
+	*n = (size_t)count;
 	return (xy - sx * sy / count) / sqrt((xx - sx * sx / count) * (yy - sy * sy / count));
 }
 
@@ -273,10 +274,14 @@ static double correlation(const struct curve *ppl, const struct curve *mean, siz
 static void add_scatter(struct pb_section *out, struct table *t, const struct curve *ppl, const struct curve *mean)
 {
 	struct pb_chart_series *series = pb_arena_alloc(t->arena, t->n_cells, sizeof(*series));
-	double *numbers = pb_arena_alloc(t->arena, 3 * t->n_cells, sizeof(*numbers)), r = correlation(ppl, mean, t->n_cells);
+	double *numbers = pb_arena_alloc(t->arena, 3 * t->n_cells, sizeof(*numbers)), r;
+	size_t n;
 	const char *x_title = pb_arena_printf(t->arena, "%s %s, log scale (lower is better)", ppl->name, ppl->metric);
-	const char *caption = pb_arena_printf(t->arena, "Mean accuracy over %zu tasks that all models have, with 95 %% intervals, against perplexity. The correlation of accuracy with "
-		"the logarithm of perplexity over %zu models is %.3f.", mean->n_tasks, t->n_cells, r);
+	const char *caption;
+
+	r = correlation(ppl, mean, t->n_cells, &n);
+	caption = pb_arena_printf(t->arena, "Mean accuracy over %zu tasks that all models have, with 95 %% intervals, against perplexity. The correlation of accuracy with "
+		"the logarithm of perplexity over %zu models is %.3f.", mean->n_tasks, n, r);
 
 	if (!series || !numbers || !x_title || !caption) {
 		out->failed = true;

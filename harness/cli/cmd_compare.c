@@ -74,7 +74,8 @@ const struct pb_command pb_cmd_compare = {
 	.help = "Compares two runs, setting by setting and task by task, on the same items. Settings are matched by model,\n"
 		"label and backend, whatever their seed or version. Better and worse: q < 0.01 after Benjamini and\n"
 		"Hochberg over all tests, and beyond two standard errors of the paired difference; everything else is within noise.\n"
-		"What may not be compared (another definition of the task, protocol, data or tokenizer) is listed with what differs.",
+		"What may not be compared (another definition of the task, protocol, data or tokenizer) is listed with what differs.\n"
+		"BASE and NEW are folders of runs, or files as `rows` takes them, whose values are compared by their errors alone.",
 	.flags = flags,
 	.least = 2,
 	.most = 2,

@@ -73,10 +73,11 @@ static enum pb_status rows_run(void *state, struct pb_cli *cli, int *code, struc
 
 const struct pb_command pb_cmd_rows = {
 	.name = "rows",
-	.arguments = "DIR...",
+	.arguments = "DIR|FILE...",
 	.summary = "print the rows of one or more runs",
 	.help = "Prints the rows of the records, one a (cell, task, metric), in one fixed order. Absent numbers are empty in\n"
-		"CSV and null in JSON.",
+		"CSV and null in JSON. In place of a folder: a result file of lm-evaluation-harness, or a CSV table with the columns of rows;\n"
+		"their rows have the kernel `imported`.",
 	.flags = flags,
 	.least = 1,
 	.most = 1000,
