@@ -34,17 +34,28 @@ static const char style[] =
 	"th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}\n"
 	"th{background:var(--soft);vertical-align:bottom}tbody tr:last-child td{border-bottom:0}td.wrap{white-space:normal;min-width:16rem;"
 	"overflow-wrap:anywhere}td.name{max-width:22rem;overflow:hidden;text-overflow:ellipsis}.n{text-align:right}tr.front td{font-weight:600}"
-	"th[data-sort]{cursor:pointer}\n"
+	"th[data-sort]{cursor:pointer}.filter,.theme{font:inherit;font-size:.875rem;padding:.2rem .5rem;margin:.25rem 0;color:var(--text);background:var(--soft);"
+	"border:1px solid var(--line);border-radius:4px}.theme{float:right;cursor:pointer}:focus-visible{outline:2px solid var(--link);outline-offset:1px}\n"
 	"dl{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.25rem 1rem;font-size:.875rem;margin:.5rem 0}dt{color:var(--muted);"
 	"overflow-wrap:anywhere;max-width:18rem}dd{margin:0;overflow-wrap:anywhere;min-width:0}\n"
 	"pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:.8125rem/1.4 ui-monospace,'DejaVu Sans Mono',monospace}\n"
 	"@media (max-width:40rem){.wide{display:none}.narrow{display:block}dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}\n"
 	"@media print{body{max-width:none;padding:0;font-size:11px}.box{overflow:visible;border:0}th,td{white-space:normal;padding:.15rem .3rem}"
-	"table{font-size:9px}figure,tr{break-inside:avoid}.download{display:none}}\n"
+	"table{font-size:9px}figure,tr{break-inside:avoid}.download,.filter,.theme,nav{display:none}}\n"
 	"@media print and (min-width:1px){.wide{display:block}.narrow{display:none}}\n";
 
-/* Sorting by a click on a heading; without it the tables are as they are. */
+/* Sorting by a click on a heading, a field over long tables that keeps the rows with all its words, light or dark by choice.
+ * Without it the tables are as they are, and the colours are the system's. */
 static const char script[] =
+	"(function(){var r=document.documentElement,b=document.createElement('button'),names=['auto','light','dark'],k=0;"
+	"b.type='button';b.className='theme';function show(){if(k)r.dataset.theme=names[k];else delete r.dataset.theme;b.textContent='colours: '+names[k]}"
+	"b.addEventListener('click',function(){k=(k+1)%3;show();try{localStorage.setItem('paretobench-theme',names[k])}catch(e){}});"
+	"try{k=Math.max(0,names.indexOf(localStorage.getItem('paretobench-theme')))}catch(e){}show();document.body.insertBefore(b,document.body.firstChild)})();\n"
+	"document.querySelectorAll('.box').forEach(function(x){var t=x.querySelector('table'),b=t&&t.tBodies[0];if(!b||b.rows.length<10)return;"
+	"var f=document.createElement('input'),n=document.createElement('span');f.type='search';f.placeholder='filter rows';f.setAttribute('aria-label','filter rows');"
+	"f.className='filter';n.className='muted';n.setAttribute('role','status');x.before(f,n);f.addEventListener('input',function(){"
+	"var w=f.value.toLowerCase().split(/\\s+/).filter(Boolean),shown=0;Array.from(b.rows).forEach(function(r){var s=r.textContent.toLowerCase(),"
+	"on=w.every(function(v){return s.indexOf(v)>=0});r.hidden=!on;shown+=on});n.textContent=w.length?' '+shown+' of '+b.rows.length+' rows':''})});\n"
 	"document.querySelectorAll('th[data-sort]').forEach(function(h){h.tabIndex=0;h.setAttribute('role','button');"
 	"function sort(){var t=h.closest('table'),b=t.tBodies[0],i=h.cellIndex,d=h.getAttribute('aria-sort')==='ascending'?-1:1;"
 	"t.querySelectorAll('th').forEach(function(o){o.removeAttribute('aria-sort')});h.setAttribute('aria-sort',d===1?'ascending':'descending');"
@@ -72,12 +83,21 @@ static void element(struct page *p, const char *tag, const char *s)
 
 /* --- colours of the figures on a dark ground --- */
 
-static void put_dark(struct page *p)
+/* The dark colours for a root element that is chosen by `root`. */
+static void put_dark(struct page *p, const char *root)
 {
-	raw(p, "@media screen and (prefers-color-scheme:dark){:root{--bg:#15171c;--text:#e8eaed;--muted:#a8adb5;--line:#2c3038;--soft:#1d2026;--link:#7cc0f0;"
-		"color-scheme:dark}");
+	pb_text_printf(p->out, "%s{--bg:#15171c;--text:#e8eaed;--muted:#a8adb5;--line:#2c3038;--soft:#1d2026;--link:#7cc0f0;color-scheme:dark}", root);
 	for (int i = 1; i < PB_INKS; i++)
-		pb_text_printf(p->out, ".f-%s{fill:#%06X}.s-%s{stroke:#%06X}", pb_inks[i].name, pb_inks[i].dark, pb_inks[i].name, pb_inks[i].dark);
+		pb_text_printf(p->out, "%s .f-%s{fill:#%06X}%s .s-%s{stroke:#%06X}", root, pb_inks[i].name, pb_inks[i].dark, root, pb_inks[i].name, pb_inks[i].dark);
+}
+
+/* As the system has it, unless the reader chose. */
+static void put_themes(struct page *p)
+{
+	raw(p, "@media screen and (prefers-color-scheme:dark){");
+	put_dark(p, ":root:not([data-theme=light])");
+	raw(p, "}\n@media screen{");
+	put_dark(p, ":root[data-theme=dark]");
 	raw(p, "}\n");
 }
 
@@ -88,7 +108,7 @@ static void put_head(struct page *p)
 	text(p, title);
 	raw(p, " \u00b7 paretobench</title>\n<style>\n");
 	raw(p, style);
-	put_dark(p);
+	put_themes(p);
 	raw(p, "</style>\n</head>\n<body>\n");
 	element(p, "h1", title);
 	raw(p, "\n");

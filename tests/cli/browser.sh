@@ -1,0 +1,44 @@
+# The page in a browser: sorting, filter, colours, tooltips, links. A script of the test's own works the page and writes what it sees.
+command -v chromium > /dev/null || exit 77
+"$PB_HOME/build/release/tests/unit/test_report" write page > /dev/null || exit 1
+cat > work.html <<'J'
+<script>
+var out = [], say = function (s) { out.push(s) };
+var table = document.querySelector('#table ~ .box table'), head = function (name) {
+	return Array.from(table.tHead.rows[0].cells).find(function (h) { return h.textContent === name }) };
+var column = function (h) { return Array.from(table.tBodies[0].rows).map(function (r) { return Number(r.cells[h.cellIndex].dataset.v) }) };
+var rises = function (a) { return a.every(function (v, i) { return i === 0 || a[i - 1] <= v }) }, size = head('size');
+say('rows ' + table.tBodies[0].rows.length + ', by size at first: ' + rises(column(size)));
+size.click();
+say('click: ' + size.getAttribute('aria-sort') + ' ' + rises(column(size)));
+size.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
+say('Enter: ' + size.getAttribute('aria-sort') + ' ' + rises(column(size).reverse()));
+head('quantizer').click();
+say('by name: ' + rises(Array.from(table.tBodies[0].rows).map(function (r) { return r.cells[head('quantizer').cellIndex].textContent })));
+var filter = table.closest('.box').previousElementSibling.previousElementSibling;
+filter.value = 'RTN m';
+filter.dispatchEvent(new Event('input'));
+var shown = Array.from(table.tBodies[0].rows).filter(function (r) { return !r.hidden });
+say('filter: ' + filter.type + ', all shown have it: ' + (shown.length > 0 && shown.length < table.tBodies[0].rows.length && shown.every(function (r) { return /rtn/.test(r.textContent) })) +
+	', says so: ' + (filter.nextElementSibling.textContent === ' ' + shown.length + ' of ' + table.tBodies[0].rows.length + ' rows'));
+filter.value = '';
+filter.dispatchEvent(new Event('input'));
+say('filter empty: ' + Array.from(table.tBodies[0].rows).every(function (r) { return !r.hidden }));
+var theme = document.querySelector('.theme'), ground = function () { return getComputedStyle(document.body).backgroundColor };
+var ink = function () { return getComputedStyle(document.querySelector('svg .f-text')).fill };
+for (var i = 0; i < 3; i++) { theme.click(); say(theme.textContent + ' ' + ground() + ' ' + ink()) }
+var points = Array.from(document.querySelectorAll('#front ~ figure .point'));
+say('points have tooltips: ' + (points.length > 10 && points.every(function (p) { return p.querySelector('title').textContent.length > 10 })));
+say('figures have names: ' + Array.from(document.querySelectorAll('svg')).every(function (s) { return s.getAttribute('aria-label') || s.querySelector(':scope > title') }));
+var links = Array.from(document.querySelectorAll('a[href]')).map(function (a) { return a.getAttribute('href') });
+say('anchors lead somewhere: ' + links.filter(function (h) { return h[0] === '#' }).every(function (h) { return document.getElementById(h.slice(1)) }));
+links.filter(function (h) { return h[0] !== '#' && h.slice(0, 5) !== 'data:' }).forEach(function (h) { say('file ' + h) });
+document.documentElement.innerHTML = '<body><pre>' + out.map(function (s) { return 'saw ' + s.replace(/</g, '&lt;') }).join('\n') + '\n</pre></body>';
+</script>
+J
+cat page/report.html work.html > page/worked.html
+timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --dump-dom "file://$PWD/page/worked.html" 2> /dev/null | sed 's/.*<pre>//' | grep '^saw ' > seen
+grep -v '^saw file ' seen
+sed -n 's/^saw file //p' seen | sort -u > files
+wc -l < files | awk '{ print ($1 > 10) ? "links to files" : "few links" }'
+while read -r file; do [ -f "page/$file" ] || echo "no $file"; done < files
