@@ -17,8 +17,8 @@ static const struct pb_section_column finding_columns[] = {
 	{ "open", true, false }, { "least in favour", true, false }, { "where", false, false },
 };
 static const struct pb_section_column onebit_columns[] = {
-	{ "model", false, false }, { "full precision", true, false }, { "OneBit", true, false }, { "chance", true, false }, { "share kept", true, false },
-	{ "share kept above chance", true, false }, { "above chance", false, false }, { "NLL", true, false }, { "NLL of ParetoQ at 1 bit", true, false },
+	{ "model", false, false }, { "full", true, false }, { "OneBit", true, false }, { "chance", true, false }, { "kept", true, false }, { "kept over chance", true, false },
+	{ "over chance", false, false }, { "NLL", true, false }, { "ParetoQ 1 bit", true, false },
 };
 
 /* ---- a chart that is being made ---- */
@@ -257,10 +257,10 @@ static void add_findings(struct pb_section *out, const struct pb_study *study)
 	size_t n = pb_study_findings(study, findings);
 	pb_section_heading(out, "What the paper found, at this scale");
 	pb_section_text(out, "Each finding is a set of comparisons between settings of these rows. A difference is clear when it is larger than two of its standard errors: those of a "
-		"mean over seeds are the standard deviation over seeds, pooled over all settings that have several and as many tokens, or several at all (%.2g nats), over the root of their number; "
+		"mean over seeds are the standard deviation over seeds, pooled over all settings that have several and as many tokens, or several at all, over the root of their number (%s); "
 		"what is not trained has none. Seen: none "
 		"is clearly against the finding and at least half are clearly for it. Not seen: at least one is clearly against it, and no fewer than are for it. Else unclear.",
-		study->deviation);
+		isnan(study->deviation) ? "here none has several seeds, so that nothing is clear" : pb_arena_printf(out->arena, "over all: %.2g nats", study->deviation));
 	struct pb_section_table *table = pb_section_table(out, finding_columns, sizeof finding_columns / sizeof *finding_columns);
 	for (size_t i = 0; i < n; i++) {
 		const struct pb_study_finding *f = &findings[i];
@@ -296,17 +296,21 @@ static void add_onebit(struct pb_section *out, const struct pb_study *study, con
 			continue;
 		if (!table) {
 			pb_section_heading(out, "OneBit");
-			pb_section_text(out, "Mean accuracy over the tasks that have a level of chance, and how much of the full-precision model\u2019s is kept, as the paper reports it. Above chance: "
-				"by more than two standard errors of the mean.");
+			pb_section_text(out, "Mean accuracy over the tasks that have a level of chance, and how much of the full-precision model\u2019s is kept, as the paper reports it. Over "
+				"chance: by more than two standard errors of the mean; where full precision is not, there is nothing to keep. Last: losses of OneBit and of ParetoQ at 1 bit.");
 			table = pb_section_table(out, onebit_columns, sizeof onebit_columns / sizeof *onebit_columns);
 		}
 		double error = sqrt(own->accuracy_variance) / (double)own->accuracy.n, above = own->accuracy.mean - own->chance.mean;
+		double full_error = sqrt(full->accuracy_variance) / (double)full->accuracy.n, full_above = full->accuracy.mean - full->chance.mean;
 		pb_table_text(table, "%s", models[m]);
 		pb_table_number(table, full->accuracy.mean, "%.1f %%", 100 * full->accuracy.mean);
 		pb_table_number(table, own->accuracy.mean, "%.1f \u00b1 %.1f %%", 100 * own->accuracy.mean, 100 * error);
 		pb_table_number(table, own->chance.mean, "%.1f %%", 100 * own->chance.mean);
 		pb_table_number(table, own->accuracy.mean / full->accuracy.mean, "%.1f %%", 100 * own->accuracy.mean / full->accuracy.mean);
-		pb_table_number(table, above / (full->accuracy.mean - full->chance.mean), "%.0f %%", 100 * above / (full->accuracy.mean - full->chance.mean));
+		if (full_above > 2 * full_error)
+			pb_table_number(table, above / full_above, "%.0f %%", 100 * above / full_above);
+		else
+			pb_table_number(table, NAN, "n/a");
 		pb_table_text(table, above > 2 * error ? "yes" : "no");
 		pb_table_number(table, own->nll.mean, "%.4f", own->nll.mean);
 		if (binary)
