@@ -1,4 +1,5 @@
-#include "harness/run/cell.h"
+/* The life of a cell: calibrate, quantize or train, score, rows. */
+#include "harness/run/workspace.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,503 +11,6 @@
 #include "harness/run/machine.h"
 #include "harness/run/recipe_model.h"
 #include "harness/run/weights.h"
-
-/* A task with its data, opened once. */
-struct open_task {
-	struct open_task *next;
-	struct pb_task *task;
-	struct pb_task_data *data;
-	struct pb_task_requests *requests;      /* for `tokenizer` and `context` */
-	char tokenizer[PB_HASH_HEX];
-	uint32_t context;
-};
-
-/* A text that many cells share, with its hash. */
-struct hashed {
-	struct hashed *next;
-	const char *path;
-	char hash[PB_HASH_HEX];
-};
-
-struct pb_workspace {
-	struct pb_arena *arena;
-	struct pb_pool *pool;
-	struct pb_data_path data;
-	char *model_path, *tokenizer_path;
-	struct pb_model *model;
-	struct pb_tokenizer *tokenizer;
-	struct open_task *tasks;
-	struct hashed *hashed;
-	struct pb_ids tokens;           /* of the text that was trained on last */
-	char tokens_of[2 * PB_HASH_HEX + 16];   /* hashes of tokenizer and text, format */
-};
-
-enum pb_status pb_workspace_new(struct pb_workspace **out, struct pb_pool *pool, const struct pb_data_path *data, struct pb_error *err)
-{
-	struct pb_workspace *w = pb_alloc_zero(1, sizeof(*w));
-
-	if (w)
-		w->arena = pb_arena_new();
-	if (!w || !w->arena) {
-		pb_free(w);
-		return pb_out_of_memory(err, "the workspace");
-	}
-	w->pool = pool;
-	w->data = *data;
-	*out = w;
-	return PB_OK;
-}
-
-static void close_model(struct pb_workspace *w)
-{
-	pb_model_close(w->model);
-	w->model = NULL;
-	pb_free(w->model_path);
-	w->model_path = NULL;
-}
-
-static void close_tokenizer(struct pb_workspace *w)
-{
-	pb_tokenizer_free(w->tokenizer);
-	w->tokenizer = NULL;
-	pb_free(w->tokenizer_path);
-	w->tokenizer_path = NULL;
-}
-
-void pb_workspace_free(struct pb_workspace *w)
-{
-	if (!w)
-		return;
-	while (w->tasks) {
-		struct open_task *t = w->tasks;
-
-		w->tasks = t->next;
-		pb_task_requests_free(t->requests);
-		pb_task_data_free(t->data);
-		pb_task_close(t->task);
-		pb_free(t);
-	}
-	close_tokenizer(w);
-	close_model(w);
-	pb_ids_free(&w->tokens);
-	pb_arena_free(w->arena);
-	pb_free(w);
-}
-
-enum pb_status pb_workspace_model(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_model **model, struct pb_error *err)
-{
-	enum pb_status st;
-
-	if (w->model && strcmp(w->model_path, spec->path) == 0) {
-		*model = w->model;
-		return PB_OK;
-	}
-	if (spec->is_made && !pb_recipe_model_is_there(spec->path))
-		return pb_fail(err, PB_MISSING, "its model is trained first");
-	close_model(w);
-	w->model_path = pb_strdup(spec->path);
-	if (!w->model_path)
-		return pb_out_of_memory(err, "a path");
-	st = pb_model_open(&w->model, spec->path, err);
-	if (!st)
-		st = pb_model_check_finite(w->model, err);
-	if (st) {
-		close_model(w);
-		return st;
-	}
-	*model = w->model;
-	return PB_OK;
-}
-
-enum pb_status pb_workspace_tokenizer(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_tokenizer **tokenizer, struct pb_error *err)
-{
-	struct pb_model *model = NULL;
-	char *path = NULL;
-	enum pb_status st = pb_workspace_model(w, spec, &model, err);
-
-	if (st)
-		return st;
-	if (spec->tokenizer) {
-		path = pb_strdup(spec->tokenizer);
-		if (!path)
-			return pb_out_of_memory(err, "a path");
-	} else if ((st = pb_model_find_tokenizer(model, &path, err))) {
-		return st;
-	}
-	if (w->tokenizer && strcmp(w->tokenizer_path, path) == 0 && pb_tokenizer_size(w->tokenizer) == model->config.n_vocab) {
-		pb_free(path);
-		*tokenizer = w->tokenizer;
-		return PB_OK;
-	}
-	close_tokenizer(w);
-	w->tokenizer_path = path;
-	st = pb_tokenizer_open(&w->tokenizer, path, model->config.n_vocab, err);
-	if (st)
-		close_tokenizer(w);
-	else
-		*tokenizer = w->tokenizer;
-	return st;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* The task with its data. */
-static enum pb_status open_task(struct pb_workspace *w, const struct pb_sweep_task *spec, struct open_task **out, struct pb_error *err)
-{
-	struct open_task *t;
-	struct pb_task *task = NULL;
-	enum pb_status st = pb_task_open(&task, spec->name, spec->protocol, spec->limit, err);
-
-	if (st)
-		return st;
-	for (t = w->tasks; t; t = t->next)
-		if (same_text(t->task->hash, task->hash) && same_text(t->task->name, task->name)) {
-			pb_task_close(task);
-			*out = t;
-			return PB_OK;
-		}
-	t = pb_alloc_zero(1, sizeof(*t));
-	if (!t) {
-		pb_task_close(task);
-		return pb_out_of_memory(err, "a task");
-	}
-	t->task = task;
-	st = pb_task_data_read(&t->data, task, &w->data, err);
-	if (st) {
-		pb_task_close(task);
-		pb_free(t);
-		return st;
-	}
-	t->next = w->tasks;
-	w->tasks = t;
-	*out = t;
-	return PB_OK;
-}
-
-static enum pb_status open_requests(struct open_task *t, const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err)
-{
-	if (t->requests && t->context == context && strcmp(t->tokenizer, pb_tokenizer_hash(tokenizer)) == 0)
-		return PB_OK;
-	pb_task_requests_free(t->requests);
-	t->requests = NULL;
-	t->context = context;
-	strcpy(t->tokenizer, pb_tokenizer_hash(tokenizer));
-	return pb_task_requests_make(&t->requests, t->task, t->data, tokenizer, context, err);
-}
-
-/* ---- data that methods learn from ---- */
-
-static enum pb_status hash_data(struct pb_workspace *w, const char *path, const char **hash, struct pb_error *err)
-{
-	struct hashed *h = w->hashed;
-	enum pb_status st = PB_OK;
-
-	while (h && strcmp(h->path, path) != 0)
-		h = h->next;
-	if (!h) {
-		h = pb_arena_alloc(w->arena, 1, sizeof(*h));
-		if (!h || !(h->path = pb_arena_strdup(w->arena, path)))
-			return pb_out_of_memory(err, "a path");
-		st = pb_hash_of_file(path, h->hash, err);
-		if (st)
-			return st;
-		h->next = w->hashed;
-		w->hashed = h;
-	}
-	*hash = h->hash;
-	return PB_OK;
-}
-
-/* Fills in tokenizer and hash of the source. */
-static enum pb_status open_calibration(struct pb_workspace *w, const struct pb_sweep_model *spec, struct pb_calibration_source *source, unsigned needs,
-	struct pb_calibration **out, struct pb_error *err)
-{
-	struct pb_tokenizer *tokenizer = NULL;
-	enum pb_status st = pb_calibration_is_ready(source->spec) ? PB_OK : pb_workspace_tokenizer(w, spec, &tokenizer, err);
-
-	if (!st)
-		st = hash_data(w, source->spec->data, &source->hash, err);
-	source->tokenizer = tokenizer;
-	return st ? st : pb_calibration_open(out, source, needs, err);
-}
-
-enum pb_status pb_workspace_calibrate(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
-	const struct pb_calibration_spec *calibration, const char *cache, pb_progress_fn progress, void *arg, struct pb_calibration **out, struct pb_error *err)
-{
-	unsigned needs = pb_quantizer_needs(use->quantizer, use->options);
-	struct pb_calibration_source source = { .spec = calibration, .cache = cache, .pool = w->pool, .progress = progress, .arg = arg };
-	struct pb_model *model = NULL;
-	enum pb_status st = pb_workspace_model(w, spec, &model, err);
-
-	if (!st)
-		st = pb_quantize_check(model, use, calibration, NULL, err);
-	if (st || !(needs & PB_NEEDS_CALIBRATION))
-		return st;
-	source.model = model;
-	return open_calibration(w, spec, &source, needs, out, err);
-}
-
-/* Tokens that are kept are those of this text and tokenizer, or none. */
-static void keep_tokens(struct pb_workspace *w, const struct pb_training_spec *training, const struct pb_tokenizer *tokenizer, const char *hash)
-{
-	char of[sizeof(w->tokens_of)];
-
-	snprintf(of, sizeof(of), "%s %s %d", pb_tokenizer_hash(tokenizer), hash, (int)pb_text_format(training->data, training->format));
-	if (strcmp(of, w->tokens_of) != 0)
-		w->tokens.n = 0;
-	strcpy(w->tokens_of, of);
-}
-
-enum pb_status pb_workspace_train(struct pb_workspace *w, const struct pb_sweep_model *spec, const struct pb_quantizer_use *use,
-	const struct pb_training_spec *training, const char *folder, int64_t seed, pb_stage_fn stage, void *arg, struct pb_model **out, double *seconds,
-	struct pb_error *err)
-{
-	struct pb_trained_source source = { .spec = training, .folder = folder, .use = use, .seed = seed, .pool = w->pool, .stage = stage, .arg = arg };
-	struct pb_model *model = NULL;
-	struct pb_tokenizer *tokenizer = NULL;
-	enum pb_status st = pb_workspace_model(w, spec, &model, err);
-
-	if (!st)
-		st = pb_quantize_check(model, use, NULL, training, err);
-	if (!st)
-		st = pb_workspace_tokenizer(w, spec, &tokenizer, err);
-	if (!st)
-		st = hash_data(w, training->data, &source.hash, err);
-	if (st)
-		return st;
-	keep_tokens(w, training, tokenizer, source.hash);
-	source.tokens = &w->tokens;
-	source.model = model;
-	source.tokenizer = tokenizer;
-	return pb_trained_open(out, seconds, &source, err);
-}
-
-enum pb_status pb_workspace_calibration_json(struct pb_workspace *w, const struct pb_model *model, const struct pb_quantizer_use *use,
-	const struct pb_calibration_spec *calibration, json_t **out, struct pb_error *err)
-{
-	const char *hash;
-	enum pb_status st;
-
-	*out = NULL;
-	if (!(pb_quantizer_needs(use->quantizer, use->options) & PB_NEEDS_CALIBRATION))
-		return PB_OK;
-	st = hash_data(w, calibration->data, &hash, err);
-	if (!st && !(*out = pb_calibration_json(calibration, hash, model->config.context)))
-		st = pb_out_of_memory(err, "calibration");
-	return st;
-}
-
-/* ---- plan ---- */
-
-/* "rtn w4 group_size=64": bits are in the width. */
-static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_use *use, enum pb_dtype source)
-{
-	struct pb_text options = {0}, label = {0};
-	const char *copy;
-
-	pb_text_printf(&label, "%s", use->quantizer->name);
-	if (strcmp(use->quantizer->name, "identity") != 0)
-		pb_text_printf(&label, " w%.3g", use->quantizer->wbits(use->options, source));
-	pb_options_label(use->quantizer->options, use->options, &options);
-	for (const char *p = pb_text_c(&options); *p;) {
-		size_t n = strcspn(p, ",");
-
-		if (strncmp(p, "bits=", 5) != 0)
-			pb_text_printf(&label, " %.*s", (int)n, p);
-		p += n + (p[n] == ',');
-	}
-	copy = options.failed || label.failed ? NULL : pb_arena_strdup(arena, pb_text_c(&label));
-	pb_text_free(&options);
-	pb_text_free(&label);
-	return copy;
-}
-
-/* The options as they take effect, canonical. In the arena. */
-static const char *effective_options(struct pb_arena *arena, const struct pb_option *table, const void *options)
-{
-	json_t *object = pb_options_json(table, options);
-	char *text = object ? pb_json_canonical(object) : NULL;
-	const char *copy = text ? pb_arena_strdup(arena, text) : NULL;
-
-	json_decref(object);
-	pb_free(text);
-	return copy;
-}
-
-static const char *model_name(const struct pb_sweep_model *spec, const struct pb_model *model)
-{
-	return spec->name ? spec->name : model->name;
-}
-
-static enum pb_status plan_sizes(const struct pb_model *model, const struct pb_quantizer_use *use, struct pb_cell *cell, struct pb_error *err)
-{
-	/* What kept columns are chosen by is not known yet, only whether there is such a thing. */
-	static const float known = 0;
-	struct pb_size size = pb_model_size(model);
-	uint64_t total = 0;
-
-	for (uint32_t i = 0; !model->quantization && i < model->n_matrices; i++) {
-		const struct pb_matrix *m = &model->matrices[i];
-		struct pb_quantize_job job = { .name = m->name, .layer = m->layer, .n_layers = model->config.n_layers, .rows = m->rows, .cols = m->cols,
-			.source_dtype = m->source.dtype, .input_row_std = pb_feeding_matrix(model, m) ? &known : NULL };
-		uint64_t bytes = 0;
-		enum pb_status st = pb_quantizer_plan(use, &job, &bytes, err);
-
-		if (st) {
-			pb_fail_prefix(err, "%s: %s", use->quantizer->name, m->name);
-			return st;
-		}
-		total += bytes;
-	}
-	cell->weight_bytes = model->quantization ? size.weight_bytes : total;
-	cell->model_bytes = cell->weight_bytes + size.kept_bytes;
-	cell->bytes_are_bound = !model->quantization && pb_quantizer_plan_is_bound(use);
-	return PB_OK;
-}
-
-/* What a plan is made of. */
-struct parts {
-	struct pb_quantizer_use quantizer;
-	struct pb_backend_use backend;
-	struct pb_model *model;
-	struct pb_tokenizer *tokenizer;
-};
-
-static enum pb_status hash_calibration(struct pb_workspace *w, const struct pb_calibration_spec *calibration, const struct pb_model *model,
-	struct pb_hash *hash, struct pb_error *err)
-{
-	const char *data_hash;
-	enum pb_status st = hash_data(w, calibration->data, &data_hash, err);
-
-	if (!st)
-		pb_calibration_hash(calibration, data_hash, model->config.context, hash);
-	return st;
-}
-
-/* Everything that can change the numbers, and how much text there is to score. */
-static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *cell, const struct parts *parts, struct pb_hash *hash, double *chars, struct pb_error *err)
-{
-	const struct pb_quantizer *q = parts->quantizer.quantizer;
-	const struct pb_backend *b = parts->backend.backend;
-	const char *options = effective_options(w->arena, q->options, parts->quantizer.options);
-	const char *backend_options = effective_options(w->arena, b->options, parts->backend.options), *data_hash;
-	unsigned needs = pb_quantizer_needs(q, parts->quantizer.options);
-	size_t n_missing = 0;
-
-	if (!options || !backend_options)
-		return pb_out_of_memory(err, "the plan");
-	pb_hash_bytes(hash, &(uint32_t){ PB_NUMERICS_VERSION }, sizeof(uint32_t));
-	pb_hash_string(hash, cell->model_name);
-	pb_hash_string(hash, parts->model->hash);
-	pb_hash_string(hash, pb_tokenizer_hash(parts->tokenizer));
-	pb_hash_string(hash, q->name);
-	pb_hash_bytes(hash, &(uint32_t){ q->version }, sizeof(uint32_t));
-	pb_hash_string(hash, options);
-	pb_hash_bytes(hash, &cell->seed, sizeof(cell->seed));
-	pb_hash_string(hash, b->name);
-	pb_hash_bytes(hash, &(uint32_t){ b->version }, sizeof(uint32_t));
-	pb_hash_string(hash, backend_options);
-	if (q->program) {
-		enum pb_status st = hash_data(w, q->program(parts->quantizer.options).path, &data_hash, err);
-
-		if (st)
-			return st;
-		pb_hash_string(hash, data_hash);
-	}
-	if (needs & PB_NEEDS_TRAINING) {
-		enum pb_status st = hash_data(w, cell->training->data, &data_hash, err);
-
-		if (st)
-			return st;
-		pb_trained_hash(cell->training, data_hash, hash);
-	} else if (needs) {
-		enum pb_status st = hash_calibration(w, cell->calibration, parts->model, hash, err);
-
-		if (st)
-			return st;
-	}
-	for (size_t i = 0; i < cell->n_tasks; i++) {
-		struct open_task *t = NULL;
-		enum pb_status st = open_task(w, &cell->tasks[i], &t, err);
-
-		/* One data set that is not there fails its own rows; a cell without any is not worth a worker. */
-		if (st == PB_MISSING && ++n_missing < cell->n_tasks) {
-			pb_hash_string(hash, cell->tasks[i].name);
-			pb_hash_string(hash, "missing");
-			continue;
-		}
-		if (st)
-			return st;
-		pb_hash_string(hash, t->task->name);
-		pb_hash_string(hash, t->task->hash);
-		pb_hash_string(hash, t->data->hash);
-		if (pb_task_wants_moments(t->task) && cell->calibration && (st = hash_calibration(w, cell->calibration, parts->model, hash, err)))
-			return st;
-		*chars += (double)t->data->n_chars;
-	}
-	return PB_OK;
-}
-
-/* As many tokens of scoring are about as much work as calibration or training is. */
-static double learning_tokens(const struct pb_cell *cell, const struct parts *parts)
-{
-	unsigned needs = pb_quantizer_needs(parts->quantizer.quantizer, parts->quantizer.options);
-	uint32_t length = 0;
-
-	if (needs & PB_NEEDS_TRAINING)
-		return 3 * pb_trained_tokens(&parts->quantizer, parts->model);
-	if (needs == PB_NEEDS_NOTHING || pb_calibration_is_ready(cell->calibration) ||
-	    pb_calibration_length(cell->calibration, parts->model->config.context, &length, NULL))
-		return 0;
-	return (double)cell->calibration->n_samples * length *
-		((needs & PB_NEEDS_GRADIENTS ? 3 : 0) +
-		(needs & PB_NEEDS_ACTIVATIONS ? (needs & PB_NEEDS_STEPWISE ? 6 : needs & PB_NEEDS_SEQUENTIAL ? 3 : 2) * (needs & PB_NEEDS_CROSS ? 2 : 1) : 0));
-}
-
-static enum pb_status plan_parts(struct pb_workspace *w, struct pb_cell *cell, struct parts *parts, struct pb_error *err)
-{
-	struct pb_hash *hash;
-	double chars = 0;
-	enum pb_status st = pb_quantizer_use_parse(&parts->quantizer, cell->quantizer, err);
-
-	if (!st)
-		st = pb_backend_use_parse(&parts->backend, cell->backend, err);
-	if (!st)
-		st = pb_workspace_model(w, cell->model, &parts->model, err);
-	if (!st)
-		st = pb_workspace_tokenizer(w, cell->model, &parts->tokenizer, err);
-	if (!st)
-		st = plan_sizes(parts->model, &parts->quantizer, cell, err);
-	if (st)
-		return st;
-	cell->label = make_label(w->arena, &parts->quantizer, parts->model->matrices[0].source.dtype);
-	cell->model_name = pb_arena_strdup(w->arena, model_name(cell->model, parts->model));
-	if (!cell->label || !cell->model_name)
-		return pb_out_of_memory(err, "the plan");
-	if ((st = pb_quantize_check(parts->model, &parts->quantizer, cell->calibration, cell->training, err)))
-		return st;
-	hash = pb_hash_new();
-	if (!hash)
-		return pb_out_of_memory(err, "the plan");
-	st = hash_cell(w, cell, parts, hash, &chars, err);
-	pb_hash_finish(hash, cell->key);
-	/* About three characters a token, and the work of quantizing as that of some tokens. */
-	cell->cost = (double)parts->model->parameters * (chars / 3 + 2000 + learning_tokens(cell, parts));
-	return st;
-}
-
-enum pb_status pb_workspace_plan(struct pb_workspace *w, struct pb_cell *cell, struct pb_error *err)
-{
-	struct parts parts = {0};
-	enum pb_status st = plan_parts(w, cell, &parts, err);
-
-	pb_backend_use_free(&parts.backend);
-	pb_quantizer_use_free(&parts.quantizer);
-	return st;
-}
 
 /* What all rows of a cell share. */
 static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const struct pb_row *base, struct pb_error *err)
@@ -715,9 +219,9 @@ struct running {
 	struct pb_session *session;
 };
 
-static enum pb_status score_task(struct cell_run *run, struct open_task *t, const struct running *r, struct pb_task_result **scored, struct pb_error *why)
+static enum pb_status score_task(struct cell_run *run, struct pb_open_task *t, const struct running *r, struct pb_task_result **scored, struct pb_error *why)
 {
-	enum pb_status st = open_requests(t, r->tokenizer, r->model->config.context, why);
+	enum pb_status st = pb_workspace_open_requests(t, r->tokenizer, r->model->config.context, why);
 
 	if (st)
 		return st;
@@ -738,12 +242,12 @@ static enum pb_status open_moments(struct cell_run *run, const struct pb_task *t
 
 	if (!st) {
 		pb_hash_string(hash, task->hash);
-		st = hash_calibration(run->w, c->calibration, before, hash, why);
+		st = pb_workspace_hash_calibration(run->w, c->calibration, before, hash, why);
 	}
 	if (hash && hex)
 		pb_hash_finish(hash, hex);
 	if (!st)
-		st = open_calibration(run->w, c->model, &source, PB_NEEDS_ACTIVATIONS, out, why);
+		st = pb_workspace_open_calibration(run->w, c->model, &source, PB_NEEDS_ACTIVATIONS, out, why);
 	if (st)
 		return st;
 	run->base.task_hash = hex;
@@ -779,11 +283,11 @@ static enum pb_status weigh(struct cell_run *run, const struct pb_task *task, co
 static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task *spec, const struct running *r, struct pb_error *err)
 {
 	const char *calibration = run->base.calibration;
-	struct open_task *t = NULL;
+	struct pb_open_task *t = NULL;
 	struct pb_task_result *scored = NULL;
 	struct pb_error why = {0};
 	double begin = pb_clock_seconds();
-	enum pb_status st = open_task(run->w, spec, &t, &why);
+	enum pb_status st = pb_workspace_open_task(run->w, spec, &t, &why);
 
 	run->current = spec->name;
 	run->base.task = spec->name;
@@ -900,14 +404,14 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		return st;
 	run->base.quantizer = use.quantizer->name;
 	run->base.family = use.quantizer->family;
-	if (!(run->base.options = effective_options(run->result->arena, use.quantizer->options, use.options)))
+	if (!(run->base.options = pb_cell_options(run->result->arena, use.quantizer->options, use.options)))
 		st = pb_out_of_memory(why, "options");
 	if (!st)
 		st = pb_workspace_model(w, run->cell->model, &model, why);
 	if (!st)
 		st = pb_workspace_tokenizer(w, run->cell->model, &tokenizer, why);
 	if (!st) {
-		run->base.model = model_name(run->cell->model, model);
+		run->base.model = pb_cell_model_name(run->cell->model, model);
 		run->base.model_hash = model->hash;
 		run->base.tokenizer_hash = pb_tokenizer_hash(tokenizer);
 		run->base.params = (int64_t)model->parameters;
