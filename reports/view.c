@@ -480,17 +480,23 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 
 static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err)
 {
-	struct pb_section *training = pb_arena_alloc(view->arena, 1, sizeof *training);
-	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 1, sizeof *view->sections);
-	if (!training || !view->sections)
+	struct pb_section *training = pb_arena_alloc(view->arena, 1, sizeof *training), *laws = pb_arena_alloc(view->arena, 1, sizeof *laws);
+	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 2, sizeof *view->sections);
+	if (!training || !laws || !view->sections)
 		return pb_out_of_memory(err, "a report");
+	enum pb_status st = pb_scaling_make(&view->scaling, &view->fronts, view->arena, err);
+	if (st != PB_OK)
+		return st;
 	if (n_trainings(view)) {
 		pb_training_section(training, view->input->trainings, view->arena);
 		view->sections[view->n_sections++] = view->training = training;
 	}
+	if (view->scaling.n) {
+		pb_scaling_section(laws, &view->scaling);
+		view->sections[view->n_sections++] = view->scaling_laws = laws;
+	}
 	for (size_t i = 0; i < view->input->n_sections; i++)
 		view->sections[view->n_sections++] = view->input->sections[i];
-	enum pb_status st = PB_OK;
 	for (size_t i = 0; i < view->n_sections && st == PB_OK; i++)
 		st = pb_section_check(view->sections[i], err);
 	return st;
@@ -499,9 +505,9 @@ static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err
 static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, struct pb_error *err)
 {
 	view->has_rows = view->input->rows->n > 0 || n_trainings(view) + view->input->n_sections == 0;
-	enum pb_status st = gather_sections(view, err);
+	enum pb_status st = pb_fronts_make(&view->fronts, view->input->rows, err);
 	if (st == PB_OK)
-		st = pb_fronts_make(&view->fronts, view->input->rows, err);
+		st = gather_sections(view, err);
 	if (st == PB_OK)
 		st = choose_columns(view, err);
 	if (st == PB_OK)
@@ -541,6 +547,9 @@ void pb_view_free(struct pb_view *view)
 {
 	if (view->training)
 		pb_section_free(view->training);
+	if (view->scaling_laws)
+		pb_section_free(view->scaling_laws);
+	pb_scaling_free(&view->scaling);
 	pb_fronts_free(&view->fronts);
 	pb_arena_free(view->arena);
 	view->arena = NULL;

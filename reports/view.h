@@ -5,6 +5,7 @@
 #include "reports/figure.h"
 #include "reports/front.h"
 #include "reports/report.h"
+#include "reports/scaling.h"
 
 /* A cell over all its rows. */
 struct pb_view_cell {
@@ -51,9 +52,10 @@ struct pb_view {
 	bool many_backends, many_seeds;
 	bool has_family[16];                /* that have a point in the main front */
 	bool has_rows;                      /* false when the report has other parts alone: then nothing is said of rows */
-	const struct pb_section **sections; /* further parts, in their order: of trainings, then those of the input */
+	const struct pb_section **sections; /* further parts, in their order: trainings, scaling laws, then those of the input */
 	size_t n_sections;
-	struct pb_section *training;        /* NULL: none */
+	struct pb_section *training, *scaling_laws; /* NULL: none */
+	struct pb_scaling scaling;
 	const char *summary;                /* one paragraph */
 	const char *caption;                /* how to read the main figure and its intervals */
 	const char *font;                   /* font and library of the figures */

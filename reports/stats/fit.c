@@ -19,7 +19,7 @@ const char *pb_fit_warning_text(unsigned bit)
 	static const char *const texts[PB_FIT_WARNINGS] = {
 		"few points: fewer than two more than parameters",
 		"a parameter is at the end of its range",
-		"not identified: an interval has no end",
+		"not identified: an interval has no end, or reaches 0",
 		"only one start reached the best objective",
 		"more than one resample in ten did not converge",
 	};

@@ -22,7 +22,7 @@ struct pb_fit_points {
 enum pb_fit_warning {
 	PB_FIT_FEW_POINTS = 1 << 0,     /* fewer than two points more than parameters */
 	PB_FIT_AT_BOUND = 1 << 1,       /* a parameter is at the end of its range */
-	PB_FIT_FLAT = 1 << 2,           /* not identified: an interval has no end */
+	PB_FIT_FLAT = 1 << 2,           /* not identified: an interval has no end; of a positive parameter, reaches 0 */
 	PB_FIT_LONE_START = 1 << 3,     /* of many starts one alone reached the best objective */
 	PB_FIT_UNSTABLE = 1 << 4        /* more than one resample in ten did not converge */
 };

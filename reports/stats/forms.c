@@ -314,6 +314,31 @@ static void start_saturating(const struct pb_form_data *data, size_t index, doub
 	theta[2] = log(widths[index / 3 % 3]);
 }
 
+/* theta = (c0, c1, x0, ln w) */
+static double predict_saturating_free(const double *theta, const double *x, double *gradient)
+{
+	const double at[] = { x[0], theta[0] };
+	double value = predict_saturating(theta + 1, at, gradient ? gradient + 1 : NULL);
+	if (gradient)
+		gradient[0] = 1.0 - gradient[1];
+	return value;
+}
+
+static void start_saturating_free(const struct pb_form_data *data, size_t index, double *theta)
+{
+	static const double places[] = { 0.1, 0.5, 0.9 }, widths[] = { 0.3, 0.8, 2.0 };
+	double low = data->x[0], high = data->x[0], least = least_of(data->target, data->n, 1), most = data->target[0];
+	for (size_t i = 1; i < data->n; i++) {
+		low = fmin(low, data->x[i]);
+		high = fmax(high, data->x[i]);
+		most = fmax(most, data->target[i]);
+	}
+	theta[0] = fmax(0.0, least - 0.05);
+	theta[1] = fmin(1.0, most + 0.1 * (double)(index / 9));
+	theta[2] = low + places[index % 3] * (high - low);
+	theta[3] = log(widths[index / 3 % 3]);
+}
+
 void pb_chinchilla_optimum(const double *theta, double compute, double *params, double *tokens)
 {
 	double alpha = theta[3], beta = theta[4];
@@ -404,6 +429,13 @@ static const struct pb_form form_saturating = {
 	.predict = predict_saturating, .n_starts = 18, .start = start_saturating,
 };
 
+static const struct pb_form form_saturating_free = {
+	.name = "saturating_free", .formula = "acc = c0 + (c1 - c0) / (1 + exp(-(log2(bits) - x0) / w))", .source = "ours, where chance is not known",
+	.n_variables = 1, .variables = { { "total_bits", PB_LOG2 } },
+	.n_parameters = 4, .parameters = { PLAIN("c0", 0, 1), PLAIN("c1", 0, 1), PLAIN("x0", -20, 80), POSITIVE("w", -3, 3) },
+	.predict = predict_saturating_free, .n_starts = 18, .start = start_saturating_free,
+};
+
 static const struct pb_form form_straight = {
 	.name = "straight", .formula = "L = A / N^alpha", .source = "a straight line in log-log, for comparison",
 	.n_variables = 1, .variables = { PARAMS }, .is_log = true,
@@ -419,5 +451,5 @@ static const struct pb_form form_straight_data = {
 };
 
 const struct pb_form *const pb_forms[] = { &form_chinchilla, &form_degradation, &form_degradation_bits, &form_degradation_bits_exp, &form_degradation_exp, &form_power, &form_precision, &form_precision_data, &form_qat,
-	&form_saturating, &form_straight, &form_straight_data };
+	&form_saturating, &form_saturating_free, &form_straight, &form_straight_data };
 const size_t pb_n_forms = sizeof pb_forms / sizeof *pb_forms;

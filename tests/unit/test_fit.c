@@ -36,6 +36,7 @@ static const struct known {
 	{ "precision_data", { 8.0, 9.5, 0.9, 0.5, 0.8, 0.9 }, { 3e7, 1e9, 1.5 }, { 2.0, 2.5, 1.5 }, true },
 	{ "qat", { -4.0, 0.2, 0.4, 0.25 }, { 7e7, 1e10, 16 }, { 2.0, 2.9, 2.0 }, false },
 	{ "saturating", { 0.9, 20.0, 0.3 }, { 1e5, 0.25 }, { 1.8, 1.0 }, false },
+	{ "saturating_free", { 0.3, 0.9, 20.0, 0.1 }, { 1e5 }, { 1.8 }, false },
 	{ "straight", { 3.0, 0.1 }, { 1e5 }, { 2.0 }, false },
 	{ "straight_data", { 3.0, 0.1, 0.05 }, { 1e5, 1e6 }, { 2.0, 2.9 }, false },
 };
