@@ -12,6 +12,7 @@
 #define EFFICIENT 1.345     /* standard deviations at which Huber's estimate is 95 % efficient for normal errors */
 #define SPARSE 47           /* of a large grid, one start in so many is enough to find the size of residuals; no factor of the grid */
 #define NOTHING 1e-10       /* an objective that is as good as zero: residuals of 1e-5 */
+#define LEAST_HUBER 1e-5    /* residuals below it are as good as none */
 #define FIRST_HUBER 1e-3    /* Hoffmann et al.; nearly absolute errors, to find the size of residuals with */
 
 const char *pb_fit_warning_text(unsigned bit)
@@ -22,6 +23,7 @@ const char *pb_fit_warning_text(unsigned bit)
 		"not identified: an interval has no end, or reaches 0",
 		"only one start reached the best objective",
 		"more than one resample in ten did not converge",
+		"the search did not come to an end",
 	};
 	return texts[bit];
 }
@@ -151,6 +153,8 @@ static enum pb_status search(struct pb_fit *fit, size_t stride, struct pb_pool *
 		if (st == PB_OK) {
 			memcpy(fit->theta, g.theta[best], sizeof fit->theta);
 			st = pb_minimise(pb_fit_objective, fit, fit->form->n_parameters, fit->lower, fit->upper, PB_FIT_EXACT, fit->theta, &fit->objective, err);
+			fit->warnings = st == PB_NUMERIC ? PB_FIT_UNFINISHED : 0;
+			st = st == PB_NUMERIC ? PB_OK : st;
 		}
 		fit->n_starts = n;
 		fit->n_reached = 0;
@@ -257,7 +261,7 @@ static enum pb_status fit_points(struct pb_fit *fit, double huber, struct pb_poo
 		st = search(fit, fit->form->n_starts > 4 * SPARSE ? SPARSE : 1, pool, err);
 		if (st == PB_OK)
 			st = robust_deviation(fit, &deviation, err);
-		fit->huber = fmax(EFFICIENT * deviation, 1e-9);
+		fit->huber = fmax(EFFICIENT * deviation, LEAST_HUBER);
 	}
 	if (st == PB_OK)
 		st = search(fit, 1, pool, err);

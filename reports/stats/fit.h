@@ -24,9 +24,10 @@ enum pb_fit_warning {
 	PB_FIT_AT_BOUND = 1 << 1,       /* a parameter is at the end of its range */
 	PB_FIT_FLAT = 1 << 2,           /* not identified: an interval has no end; of a positive parameter, reaches 0 */
 	PB_FIT_LONE_START = 1 << 3,     /* of many starts one alone reached the best objective */
-	PB_FIT_UNSTABLE = 1 << 4        /* more than one resample in ten did not converge */
+	PB_FIT_UNSTABLE = 1 << 4,       /* more than one resample in ten did not converge */
+	PB_FIT_UNFINISHED = 1 << 5      /* the search still gained where it was stopped */
 };
-#define PB_FIT_WARNINGS 5
+#define PB_FIT_WARNINGS 6
 /* A sentence for the bit. */
 const char *pb_fit_warning_text(unsigned bit);
 

@@ -16,6 +16,6 @@ enum pb_status pb_minimise(pb_objective_fn objective, const void *arg, unsigned 
 double pb_fit_objective(const void *fit, const double *theta, double *gradient);
 
 #define PB_FIT_EXACT 1e-12      /* of the objective, for results */
-#define PB_FIT_ROUGH 1e-5       /* for starts and resamples: far below what a parameter may change within its error */
+#define PB_FIT_ROUGH 1e-7       /* for starts and resamples; with 1e-5 resamples stop short of where flat directions lead */
 
 #endif
