@@ -143,19 +143,35 @@ static enum pb_status mean_of_subtasks(struct pb_mean *out, struct pb_arena *are
 	return PB_OK;
 }
 
+/* Items that share a passage by the place of its first one, the others by their own place; NULL when all are alone. */
+static const uint32_t *clusters_of(const struct pb_items *items, uint32_t *places)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < items->n; i++) {
+		uint32_t c = items->items[i].cluster;
+
+		places[i] = c > 0 && c <= items->n ? c - 1 : (uint32_t)i;
+		any = any || places[i] != i;
+	}
+	return any ? places : NULL;
+}
+
 /* Mean of item differences d on the scale of the metric. */
 static enum pb_status mean_of(struct pb_mean *out, struct pb_arena *arena, enum score score, const struct pb_items *items, const double *d, struct pb_error *err)
 {
 	double *weights = pb_arena_alloc(arena, items->n, sizeof(*weights));
+	uint32_t *places = pb_arena_alloc(arena, items->n, sizeof(*places));
 	struct pb_scores scores = { .sums = d, .weights = weights, .n = items->n };
 
-	if (!weights)
+	if (!weights || !places)
 		return pb_out_of_memory(err, "a comparison");
 	if ((score == RIGHT || score == RIGHT_NORM) && items->items[0].index / PB_SUBTASK_STRIDE != items->items[items->n - 1].index / PB_SUBTASK_STRIDE)
 		return mean_of_subtasks(out, arena, items, d, err);
 	/* Bits are a sum over the items, losses a mean over tokens. */
 	for (size_t i = 0; i < items->n; i++)
 		weights[i] = score == KNOWN_BITS ? 1 / (double)items->n : score == LOSS ? items->items[i].weight : 1;
+	scores.clusters = clusters_of(items, places);
 	return pb_scores_mean(&scores, out, err);
 }
 
@@ -201,11 +217,11 @@ static enum pb_status count_flips(struct pb_pair *pair, struct pb_arena *arena, 
 
 static enum pb_status test_pair(struct pb_pair *pair, enum score score, const struct pb_items *items, const double *d, bool has_flips, struct pb_error *err)
 {
-	bool has_subtasks = pair->difference.n_units != pair->difference.n;
+	bool independent = pair->difference.n_units == pair->difference.n;
 
 	pair->how = "t";
 	pair->test = pb_test_zero(&pair->difference);
-	if (has_flips && !has_subtasks) {
+	if (has_flips && independent) {
 		pair->how = "McNemar";
 		pair->test.p = pb_mcnemar(pair->flips.lost, pair->flips.won).p;
 	} else if (score == LOSS && items->n < SIGNS_BELOW && !isnan(pair->test.p)) {

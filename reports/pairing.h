@@ -2,7 +2,7 @@
  *
  * Scores of items are right or wrong (acc, acc_norm), negative log-likelihoods (nll and everything that is a function of it: the
  * difference is in nats a token, of `ppl` in nats an item), or bits known (bits). An item of a text is a document or window with all
- * its tokens. A setting with several seeds is the mean over its seeds, item by item, and the spread of the difference between seeds
+ * its tokens. Items that share a passage are a cluster. A setting with several seeds is the mean over its seeds, item by item, and the spread of the difference between seeds
  * is a part of its error. */
 #ifndef PB_REPORTS_PAIRING_H
 #define PB_REPORTS_PAIRING_H

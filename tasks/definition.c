@@ -265,6 +265,8 @@ static enum pb_status read_prompt(struct reader *r)
 		st = pb_template_parse(&r->d->text, r->arena, node, "doc_to_text", true, r->err);
 	if (!st && (node = pb_yaml_get(r->root, "doc_to_target")))
 		st = pb_template_parse(&r->d->target, r->arena, node, "doc_to_target", true, r->err);
+	if (!st && (node = pb_yaml_get(r->root, "doc_to_passage")))
+		st = pb_template_parse(&r->d->passage, r->arena, node, "doc_to_passage", true, r->err);
 	if (!st)
 		st = read_choices(r);
 	if (!st)
@@ -379,7 +381,8 @@ static int by_key(const void *a, const void *b)
  * change a number; what was in the files is in the data's own hash. */
 static enum pb_status hash_tree(struct pb_hash *h, const struct pb_yaml *node, bool top, struct pb_error *err)
 {
-	static const char *const skipped[] = { "title", "source", "dataset_path", "dataset_name", "validation_split", "test_split", "protocol", "data_files" };
+	static const char *const skipped[] = { "title", "source", "dataset_path", "dataset_name", "validation_split", "test_split", "protocol", "data_files",
+		"doc_to_passage" };
 	const char **order_storage[MAX_KEYS], ***order = order_storage;
 	enum pb_status st = PB_OK;
 

@@ -46,6 +46,7 @@ struct pb_definition {
 	bool detokenize;            /* wikitext's detokenizer */
 	struct pb_template *text;   /* doc_to_text; NULL when not given */
 	struct pb_template *target; /* doc_to_target */
+	struct pb_template *passage; /* doc_to_passage: items where it is the same text are not independent; or NULL */
 	struct pb_template *choice; /* doc_to_choice as one template */
 	struct pb_template *const *choices; /* doc_to_choice as a list */
 	size_t n_choices;

@@ -8,6 +8,7 @@
  * plain mean of the subtasks' means. Encoding of pairs by protocol: lmeh, onebit-lmeh. Semantics:
  * lm-evaluation-harness lm_eval/api/task.py. */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <math.h>
 #include "core/base/log.h"
@@ -25,6 +26,8 @@ struct item {
 	uint32_t n_contexts, n_choices; /* one of the two may be 1 */
 	uint32_t n;                 /* the larger of the two */
 	int32_t gold;
+	const char *passage;        /* NULL: the task has none */
+	uint32_t cluster;           /* 1 + place of the first item with this passage; 0: it is alone with it */
 	uint32_t subtask, row;      /* place of the subtask in the definition; place in its file */
 	unsigned line;
 };
@@ -139,7 +142,37 @@ static enum pb_status make_item(struct pb_arena *arena, const struct pb_definiti
 		if (!*choices.list[i])
 			return pb_fail(err, PB_FORMAT, "choice %zu is empty", i);
 	*item = (struct item){ .contexts = contexts.list, .choices = choices.list, .n_contexts = (uint32_t)contexts.n, .n_choices = (uint32_t)choices.n, .n = (uint32_t)n };
+	if (d->passage && (st = pb_template_string(d->passage, row, "", arena, &item->passage, err)))
+		return st;
 	return find_gold(d, row, &choices, n, &item->gold, err);
+}
+
+static int by_passage(const void *a, const void *b)
+{
+	const struct item *x = *(const struct item *const *)a, *y = *(const struct item *const *)b;
+	int c = strcmp(x->passage, y->passage);
+
+	return c ? c : (x > y) - (x < y);
+}
+
+/* Which items share a passage. */
+static enum pb_status find_clusters(struct items *items, struct pb_error *err)
+{
+	struct item **sorted = pb_alloc(items->n, sizeof(*sorted));
+
+	if (!sorted)
+		return pb_out_of_memory(err, "items");
+	for (size_t i = 0; i < items->n; i++)
+		sorted[i] = &items->items[i];
+	qsort(sorted, items->n, sizeof(*sorted), by_passage);
+	for (size_t i = 0, end; i < items->n; i = end) {
+		for (end = i + 1; end < items->n && strcmp(sorted[i]->passage, sorted[end]->passage) == 0; end++)
+			;
+		for (size_t k = i; end - i > 1 && k < end; k++)
+			sorted[k]->cluster = (uint32_t)(sorted[i] - items->items) + 1;
+	}
+	pb_free(sorted);
+	return PB_OK;
 }
 
 static enum pb_status items_add(struct items *items, struct pb_arena *arena, const struct item *item, struct pb_error *err)
@@ -253,6 +286,8 @@ static enum pb_status choice_read(struct pb_task_data *data, const struct pb_tas
 	if (!(items->files = pb_arena_alloc(data->arena, items->n_subtasks, sizeof(*items->files))))
 		return pb_out_of_memory(err, "items");
 	st = read_subtasks(data, items, task, path, err);
+	if (!st && task->definition->passage)
+		st = find_clusters(items, err);
 	if (st)
 		return st;
 	if (!(h = pb_hash_new()))
@@ -384,7 +419,8 @@ static enum pb_status score_items(struct pb_task_result *result, const struct pb
 			}
 		}
 		*kept = (struct pb_item){ .index = item->subtask * PB_SUBTASK_STRIDE + item->row, .n_values = item->n, .values = values, .weight = 1,
-			.gold = item->gold, .chosen = first_maximum(values, item->n), .chosen_norm = choose_normalized(item, values, false) };
+			.gold = item->gold, .chosen = first_maximum(values, item->n), .chosen_norm = choose_normalized(item, values, false),
+			.cluster = item->cluster };
 		right[0][i] = kept->chosen == item->gold;
 		right[1][i] = kept->chosen_norm == item->gold;
 		right[2][i] = choose_normalized(item, values, true) == item->gold;
@@ -421,7 +457,7 @@ static enum pb_status choice_score(struct pb_task_result *result, const struct p
 	return st;
 }
 
-static const char *const keys[] = { "doc_to_text", "doc_to_choice", "doc_to_target", "description", "target_delimiter", "num_fewshot", NULL };
+static const char *const keys[] = { "doc_to_text", "doc_to_choice", "doc_to_target", "doc_to_passage", "description", "target_delimiter", "num_fewshot", NULL };
 static const char *const protocols[] = { "lmeh", "onebit-lmeh", NULL };
 
 const struct pb_task_kind pb_task_kind_multiple_choice = {

@@ -98,6 +98,7 @@ struct pb_item {
 	int32_t gold;               /* multiple choice: right choice; loglikelihood: 0; else -1 */
 	int32_t chosen;             /* multiple choice: arg-max by `acc`; loglikelihood: 0 when greedy, else -1; else -1 */
 	int32_t chosen_norm;        /* by acc_norm; else -1 */
+	uint32_t cluster;           /* 1 + place of the first item with the same passage (doc_to_passage); 0: it shares none */
 };
 struct pb_task_result {
 	struct pb_arena *arena;

@@ -17,6 +17,7 @@ struct pb_store {
 	sqlite3 *db;
 	char *path;
 	int lock;               /* descriptor of the lock file; -1 when reading */
+	bool has_clusters;      /* of items; an older record does not */
 };
 
 /* `row` holds the exported fields of a row; `data` is its JSON object, so that the columns that queries want are
@@ -29,7 +30,7 @@ static const char schema_sql[] =
 	" PRIMARY KEY (cell, number)) WITHOUT ROWID;"
 	"CREATE TABLE item (cell TEXT NOT NULL REFERENCES cell(cell), task TEXT NOT NULL, number INTEGER NOT NULL,"
 	" weight REAL NOT NULL, gold INTEGER NOT NULL, chosen INTEGER NOT NULL, chosen_norm INTEGER NOT NULL,"
-	" loglikelihoods BLOB NOT NULL, PRIMARY KEY (cell, task, number)) WITHOUT ROWID;";
+	" loglikelihoods BLOB NOT NULL, cluster INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (cell, task, number)) WITHOUT ROWID;";
 
 static enum pb_status store_fail(struct pb_store *s, struct pb_error *err)
 {
@@ -96,6 +97,24 @@ static enum pb_status count_tables(struct pb_store *s, int *n, bool *facts, stru
 	return st;
 }
 
+/* Whether items have clusters; a writer gives them to an older record. */
+static enum pb_status find_clusters(struct pb_store *s, bool create, struct pb_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum pb_status st = store_prepare(s, "SELECT count(*) FROM pragma_table_info('item') WHERE name = 'cluster'", &stmt, err);
+
+	if (st)
+		return st;
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		s->has_clusters = sqlite3_column_int(stmt, 0) > 0;
+	else
+		st = store_fail(s, err);
+	sqlite3_finalize(stmt);
+	if (!st && create && !s->has_clusters && !(st = store_exec(s, "ALTER TABLE item ADD COLUMN cluster INTEGER NOT NULL DEFAULT 0", err)))
+		s->has_clusters = true;
+	return st;
+}
+
 static enum pb_status store_check_schema(struct pb_store *s, bool create, struct pb_error *err)
 {
 	struct pb_arena *arena = NULL;
@@ -154,6 +173,8 @@ enum pb_status pb_store_open(struct pb_store **out, const char *folder, bool cre
 	if (create && ((st = store_exec(s, "PRAGMA journal_mode=DELETE", err)) || (st = store_exec(s, "PRAGMA synchronous=FULL", err))))
 		goto fail;
 	st = store_check_schema(s, create, err);
+	if (!st)
+		st = find_clusters(s, create, err);
 	if (st)
 		goto fail;
 	*out = s;
@@ -269,7 +290,7 @@ static enum pb_status put_rows(struct pb_store *s, const char *cell, const struc
 static enum pb_status put_items(struct pb_store *s, const char *cell, const struct pb_stored_task *task, struct pb_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
-	enum pb_status st = store_prepare(s, "INSERT INTO item VALUES (?1,?2,?3,?4,?5,?6,?7,?8)", &stmt, err);
+	enum pb_status st = store_prepare(s, "INSERT INTO item VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)", &stmt, err);
 
 	for (size_t i = 0; !st && i < task->n_items; i++) {
 		const struct pb_stored_item *it = &task->items[i];
@@ -282,6 +303,7 @@ static enum pb_status put_items(struct pb_store *s, const char *cell, const stru
 		sqlite3_bind_int(stmt, 6, it->chosen);
 		sqlite3_bind_int(stmt, 7, it->chosen_norm);
 		sqlite3_bind_blob64(stmt, 8, it->n_values ? (const void *)it->values : (const void *)"", it->n_values * sizeof(double), SQLITE_STATIC);
+		sqlite3_bind_int64(stmt, 9, it->cluster);
 		st = store_step(s, stmt, err);
 	}
 	sqlite3_finalize(stmt);
@@ -498,7 +520,7 @@ static enum pb_status read_item(struct pb_store *s, struct pb_arena *arena, sqli
 		memcpy(values, sqlite3_column_blob(stmt, 5), bytes);
 	*it = (struct pb_stored_item){ .index = (uint32_t)sqlite3_column_int64(stmt, 0), .n_values = (uint32_t)(bytes / sizeof(double)), .values = values,
 		.weight = sqlite3_column_double(stmt, 1), .gold = sqlite3_column_int(stmt, 2), .chosen = sqlite3_column_int(stmt, 3),
-		.chosen_norm = sqlite3_column_int(stmt, 4) };
+		.chosen_norm = sqlite3_column_int(stmt, 4), .cluster = (uint32_t)sqlite3_column_int64(stmt, 6) };
 	return PB_OK;
 }
 
@@ -533,7 +555,8 @@ enum pb_status pb_store_items(struct pb_store *s, struct pb_arena *arena, const 
 	list = pb_arena_alloc(arena, count, sizeof(*list));
 	if (!list)
 		return pb_out_of_memory(err, "items");
-	st = store_prepare(s, "SELECT number, weight, gold, chosen, chosen_norm, loglikelihoods FROM item WHERE cell = ?1 AND task = ?2 ORDER BY number", &stmt, err);
+	st = store_prepare(s, s->has_clusters ? "SELECT number, weight, gold, chosen, chosen_norm, loglikelihoods, cluster FROM item WHERE cell = ?1 AND task = ?2 ORDER BY number"
+		: "SELECT number, weight, gold, chosen, chosen_norm, loglikelihoods, 0 FROM item WHERE cell = ?1 AND task = ?2 ORDER BY number", &stmt, err);
 	if (st)
 		return st;
 	sqlite3_bind_text(stmt, 1, cell, -1, SQLITE_STATIC);

@@ -27,6 +27,7 @@ struct pb_stored_item {
 	const double *values;           /* log-likelihoods */
 	double weight;
 	int32_t gold, chosen, chosen_norm;
+	uint32_t cluster;               /* 1 + place of the first item with the same passage; 0: it shares none */
 };
 struct pb_stored_task {
 	const char *task;

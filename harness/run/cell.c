@@ -143,7 +143,7 @@ static enum pb_status keep_items(struct pb_cell_result *result, const struct pb_
 			return pb_out_of_memory(err, "items");
 		memcpy(values, from->values, from->n_values * sizeof(double));
 		items[i] = (struct pb_stored_item){ .index = from->index, .n_values = from->n_values, .values = values, .weight = from->weight,
-			.gold = from->gold, .chosen = from->chosen, .chosen_norm = from->chosen_norm };
+			.gold = from->gold, .chosen = from->chosen, .chosen_norm = from->chosen_norm, .cluster = from->cluster };
 	}
 	kept->items = items;
 	kept->n_items = scored->n_items;

@@ -124,7 +124,8 @@ static json_t *wire_item(const struct pb_stored_item *it)
 
 	for (uint32_t i = 0; i < it->n_values; i++)
 		json_array_append_new(values, pb_json_number(it->values[i]));
-	return json_pack("[I, f, i, i, i, o]", (json_int_t)it->index, it->weight, it->gold, it->chosen, it->chosen_norm, values);
+	return json_pack("[I, f, i, i, i, o, I]", (json_int_t)it->index, it->weight, it->gold, it->chosen, it->chosen_norm, values,
+		(json_int_t)it->cluster);
 }
 
 json_t *pb_wire_result(const struct pb_cell_result *result)
@@ -151,7 +152,7 @@ static enum pb_status read_item(const json_t *object, struct pb_arena *arena, st
 
 	if (!values)
 		return pb_out_of_memory(err, "items");
-	if (json_array_size(object) != 6 || n > UINT32_MAX)
+	if (json_array_size(object) != 7 || n > UINT32_MAX)
 		return pb_fail(err, PB_FORMAT, "a worker sent an item that is none");
 	for (size_t i = 0; i < n; i++) {
 		if (!json_is_number(json_array_get(list, i)))
@@ -160,7 +161,8 @@ static enum pb_status read_item(const json_t *object, struct pb_arena *arena, st
 	}
 	*it = (struct pb_stored_item){ .index = (uint32_t)json_integer_value(json_array_get(object, 0)), .weight = json_number_value(json_array_get(object, 1)),
 		.gold = (int32_t)json_integer_value(json_array_get(object, 2)), .chosen = (int32_t)json_integer_value(json_array_get(object, 3)),
-		.chosen_norm = (int32_t)json_integer_value(json_array_get(object, 4)), .n_values = (uint32_t)n, .values = values };
+		.chosen_norm = (int32_t)json_integer_value(json_array_get(object, 4)), .n_values = (uint32_t)n, .values = values,
+		.cluster = (uint32_t)json_integer_value(json_array_get(object, 6)) };
 	return PB_OK;
 }
 

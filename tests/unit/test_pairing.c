@@ -87,6 +87,33 @@ static void subtasks(void **state)
 	assert_string_equal(p.how, "t");
 }
 
+/* Twenty pairs of items with a passage each, of which always both or none differ: half as many units, and no McNemar. */
+static void passages(void **state)
+{
+	struct pb_items a = choices(0, 1), b = choices(0, 1);
+	struct pb_stored_item *first = (struct pb_stored_item *)(uintptr_t)a.items, *second = (struct pb_stored_item *)(uintptr_t)b.items;
+	struct pb_pair alone, shared;
+
+	(void)state;
+	for (uint32_t i = 0; i < N; i++)
+		second[i].chosen = i / 2 % 4 == 0;
+	OK(pb_pair_items(&alone, arena, "acc", &a, 1, &b, 1, ERR));
+	for (uint32_t i = 0; i < N; i++)
+		first[i].cluster = second[i].cluster = 1 + i / 2 * 2;
+	OK(pb_pair_items(&shared, arena, "acc", &a, 1, &b, 1, ERR));
+	assert_string_equal(alone.how, "McNemar");
+	assert_string_equal(shared.how, "t");
+	assert_int_equal(shared.difference.n_units, N / 2);
+	assert_true(shared.difference.value == alone.difference.value);
+	/* se^2 + as much again, but for n - 1 */
+	assert_true(fabs(shared.difference.stderr_value * shared.difference.stderr_value - (0.25 * 0.75 / 39 + 0.25 * 0.75 / 40)) < 1e-15);
+	/* A number beyond the items is nobody's passage. */
+	for (uint32_t i = 0; i < N; i++)
+		first[i].cluster = UINT32_MAX - i;
+	OK(pb_pair_items(&shared, arena, "acc", &a, 1, &b, 1, ERR));
+	assert_string_equal(shared.how, "McNemar");
+}
+
 static void losses(void **state)
 {
 	struct pb_items a = texts(50, 2, 0), b = texts(50, 2.5, 3), few = texts(10, 2, 0), less = texts(10, 1.5, 0);
@@ -203,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(accuracy, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(subtasks, open_arena, close_arena),
+		cmocka_unit_test_setup_teardown(passages, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(losses, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(bits, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(seeds, open_arena, close_arena),

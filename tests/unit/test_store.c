@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 #include "core/base/file.h"
 #include "core/store/store.h"
 
@@ -66,7 +67,7 @@ static void test_round_trip(void **state)
 	struct pb_rows rows, back;
 	const double first[2] = { -1.5, -2.0 / 3.0 }, second[1] = { -1e-300 };
 	const struct pb_stored_item items[2] = {
-		{ .index = 4, .n_values = 2, .values = first, .weight = 1, .gold = 1, .chosen = 1, .chosen_norm = 0 },
+		{ .index = 4, .n_values = 2, .values = first, .weight = 1, .gold = 1, .chosen = 1, .chosen_norm = 0, .cluster = 5 },
 		{ .index = 9, .n_values = 1, .values = second, .weight = 33, .gold = -1, .chosen = -1, .chosen_norm = -1 },
 	};
 	const struct pb_stored_task task = { .task = "piqa", .n_items = 2, .items = items };
@@ -97,6 +98,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(back.rows[0].model_bytes, PB_ABSENT);
 	assert_int_equal(pb_store_items(store, arena, "c1", "piqa", &got, &n, NULL), PB_OK);
 	assert_int_equal(n, 2);
+	assert_int_equal(got[0].cluster, 5);
+	assert_int_equal(got[1].cluster, 0);
 	assert_int_equal(got[0].index, 4);
 	assert_true(got[0].values[1] == -2.0 / 3.0);
 	assert_true(got[1].values[0] == -1e-300 && got[1].weight == 33 && got[1].gold == -1);
@@ -257,10 +260,51 @@ static void test_facts(void **state)
 	pb_arena_free(arena);
 }
 
+/* A record from before items had clusters is read as it is, and gets them when it is written to. */
+static void test_record_without_clusters(void **state)
+{
+	const double values[] = { -1 };
+	const struct pb_stored_item item = { .index = 0, .n_values = 1, .values = values, .weight = 1, .cluster = 1 };
+	const struct pb_stored_task task = { .task = "piqa", .n_items = 1, .items = &item };
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_stored_item *got = NULL;
+	struct pb_store *store = open_store(true);
+	struct pb_rows rows;
+	sqlite3 *db = NULL;
+	char path[96];
+	size_t n = 0;
+
+	(void)state;
+	pb_rows_init(&rows);
+	add(&rows, "c1", "piqa", "acc", 1);
+	assert_int_equal(pb_store_put(store, "c1", 0, rows.rows, 1, &task, 1, NULL), PB_OK);
+	pb_store_close(store);
+	snprintf(path, sizeof(path), "%s/results.db", folder);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "ALTER TABLE item DROP COLUMN cluster", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	for (int create = 0; create < 2; create++) {
+		store = open_store(create);
+		assert_int_equal(pb_store_items(store, arena, "c1", "piqa", &got, &n, NULL), PB_OK);
+		assert_int_equal(n, 1);
+		assert_int_equal(got[0].cluster, 0);
+		if (create)
+			assert_int_equal(pb_store_put(store, "c1", 0, rows.rows, 1, &task, 1, NULL), PB_OK);
+		pb_store_close(store);
+	}
+	store = open_store(false);
+	assert_int_equal(pb_store_items(store, arena, "c1", "piqa", &got, &n, NULL), PB_OK);
+	assert_int_equal(got[0].cluster, 1);
+	pb_store_close(store);
+	pb_rows_free(&rows);
+	pb_arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round_trip, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_record_without_clusters, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_a_cell_is_replaced_whole, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_stale_rows_lose_their_numbers, make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_stale_cells_come_back, make_folder, drop_folder),

@@ -182,6 +182,34 @@ static void test_subtasks(void **state)
 
 static const char pair_yaml[] = "task: t\noutput_type: loglikelihood\ndata_files: [{file: l.jsonl}]\ndoc_to_text: c\ndoc_to_target: t\n";
 
+static void test_passages(void **state)
+{
+	static const char yaml[] = "task: t\noutput_type: multiple_choice\ndata_files: [{file: q.jsonl}]\ndoc_to_text: '{{text}} {{question}}'\n"
+		"doc_to_choice: [a, b]\ndoc_to_target: 0\nmetric_list: [acc]\n";
+	static const uint32_t expected[] = { 1, 2, 0, 1, 2, 1 };
+	char with[512];
+	struct run run, other;
+
+	(void)state;
+	fixture_write("q.jsonl", "{\"text\":\"x\",\"question\":1}\n{\"text\":\"a\",\"question\":1}\n{\"text\":\"y\",\"question\":1}\n"
+		"{\"text\":\"x\",\"question\":2}\n{\"text\":\"a\",\"question\":2}\n{\"text\":\"x\",\"question\":3}\n");
+	snprintf(with, sizeof(with), "%sdoc_to_passage: '{{text}}'\n", yaml);
+	run = begin(with, NULL, 0, 64);
+	other = begin(yaml, NULL, 0, 64);
+	/* It changes no number. */
+	assert_string_equal(run.task->hash, other.task->hash);
+	fixture_fill(run.requests);
+	fixture_fill(other.requests);
+	run.result = fixture_score(run.task, run.data, run.requests);
+	other.result = fixture_score(other.task, other.data, other.requests);
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(run.result->items[i].cluster, expected[i]);
+		assert_int_equal(other.result->items[i].cluster, 0);
+	}
+	end(&run);
+	end(&other);
+}
+
 static void test_loglikelihood(void **state)
 {
 	struct run run;
@@ -363,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_choice_limit),
 		cmocka_unit_test(test_not_finite),
 		cmocka_unit_test(test_subtasks),
+		cmocka_unit_test(test_passages),
 		cmocka_unit_test(test_loglikelihood),
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_rolling),

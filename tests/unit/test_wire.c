@@ -81,7 +81,7 @@ static void make_result(struct pb_cell_result *result, struct pb_stored_item *it
 	result->arena = pb_arena_new();
 	result->tasks = pb_arena_alloc(result->arena, 1, sizeof(*result->tasks));
 	assert_non_null(result->tasks);
-	*item = (struct pb_stored_item){ .index = 3, .n_values = 2, .values = values, .weight = 1, .gold = 1, .chosen = 0, .chosen_norm = 1 };
+	*item = (struct pb_stored_item){ .index = 3, .n_values = 2, .values = values, .weight = 1, .gold = 1, .chosen = 0, .chosen_norm = 1, .cluster = 2 };
 	result->tasks[0] = (struct pb_stored_task){ .task = "piqa", .n_items = 1, .items = item };
 	result->n_tasks = 1;
 }
@@ -102,6 +102,7 @@ static void test_a_result_comes_over(void **state)
 	assert_true(isnan(back.rows.rows[0].stderr_value));
 	assert_true(back.tasks[0].items[0].values[0] == -1.0 / 3 && back.tasks[0].items[0].values[1] == -1e-300);
 	assert_int_equal(back.tasks[0].items[0].gold, 1);
+	assert_int_equal(back.tasks[0].items[0].cluster, 2);
 	pb_cell_result_free(&back);
 	json_decref(sent);
 	pb_cell_result_free(&result);
