@@ -1,8 +1,9 @@
 /* external: the user's own program, run once for each matrix, so that an author's original code is compared in the same sweep as
  * the methods here. harness/run/external.h says what it is given and what it must write.
  *
- * What it writes is kept as f32 and scored as it is. Its bytes are what the program claims, since nobody here can count them:
- * rows say size_convention `claimed`, and such points are on no front. A claim of more than the f32 weights have is refused.
+ * Decoded weights are kept as f32 and scored as they are. Their bytes are what the program claims, since nobody here can count
+ * them: rows say size_convention `claimed`, and such points are on no front. More than the f32 weights have is refused. The
+ * parts of an encoded matrix in their place are counted like those of any method.
  * Programs are not run at the same time on one matrix, but on several matrices, as many as there are threads. */
 #include "quantizers/quantizer.h"
 
@@ -72,7 +73,7 @@ const struct pb_quantizer pb_quantizer_external = {
 	.family = "other",
 	.help = "Runs PROGRAM IN OUT [ARG] for each matrix: IN is a safetensors file with the tensor `weight` (and `second_moment`, `mean_abs`, `gradient_sq`\n"
 		"by needs), OUT must get `weight`, as it decodes, in the same shape, and in its metadata `bytes`, the size it claims. Rows say that the\n"
-		"size is claimed, and their points are on no front.",
+		"size is claimed, and their points are on no front; the parts of an encoded matrix in place of `weight` are counted (harness/run/external.h).",
 	.abi = PB_QUANTIZER_ABI,
 	.version = 1,
 	.needs = external_needs,

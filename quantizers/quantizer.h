@@ -99,7 +99,7 @@ struct pb_quantizer {
 	const struct pb_qat *qat;   /* of a method that is trained; else NULL */
 	/* Optional: bytes of a whole model by the rule of size of the method's paper, which may leave out what is stored. */
 	double (*paper_bytes)(const void *options, const struct pb_config *config);
-	/* Of a method that is a program: which one. What it gives is stored as f32, and its size is what the program claims. */
+	/* Of a method that is a program: which one. Weights that it gives are stored as f32, and their size is what the program claims. */
 	struct pb_program (*program)(const void *options);
 };
 

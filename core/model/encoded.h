@@ -228,5 +228,7 @@ uint64_t pb_encoded_bytes(const struct pb_encoded *m);          /* sum over the 
 json_t *pb_encoded_describe(const struct pb_encoded *m);        /* NULL when memory is out */
 typedef const struct pb_tensor *(*pb_part_find)(void *arg, const char *part); /* NULL when there is none */
 enum pb_status pb_encoded_restore(struct pb_encoded **out, const json_t *description, pb_part_find find, void *arg, struct pb_error *err) PB_MUST_CHECK;
+/* The same with copies of all parts, for a mapping that the matrix outlives. */
+enum pb_status pb_encoded_copy(struct pb_encoded **out, const json_t *description, pb_part_find find, void *arg, struct pb_error *err) PB_MUST_CHECK;
 
 #endif

@@ -291,6 +291,7 @@ struct restorer {
 	struct pb_encoded *m;
 	pb_part_find find;
 	void *arg;
+	bool copies;
 	struct pb_error *err;
 };
 
@@ -397,7 +398,7 @@ static enum pb_status take(struct restorer *r, const char *name, enum pb_dtype d
 		same = t->shape[d] == shape[d];
 	if (!same)
 		return pb_fail(r->err, PB_FORMAT, "%s: the part has not the dtype or shape that its matrix needs", name);
-	if ((uintptr_t)t->data % pb_dtype_bytes(dtype)) {
+	if (r->copies || (uintptr_t)t->data % pb_dtype_bytes(dtype)) {
 		void *copy = pb_arena_alloc(r->m->arena, bytes, 1);
 		if (!copy)
 			return pb_out_of_memory(r->err, name);
@@ -742,12 +743,12 @@ static enum pb_status restore_parts(struct restorer *r, const json_t *descriptio
 	return status ? status : pb_encoded_check(m, r->err);
 }
 
-enum pb_status pb_encoded_restore(struct pb_encoded **out, const json_t *description, pb_part_find find, void *arg,
+static enum pb_status restore(struct pb_encoded **out, const json_t *description, pb_part_find find, void *arg, bool copies,
 	struct pb_error *err)
 {
 	static const char *const keys[] = { "rows", "cols", "code", "dtype", "width", "levels", "vector", "block", "block_scale",
 		"block_offset", "row_scale", "col_scale", "col_offset", "kept", "sparse", "low_rank", "post", "claimed_bytes", NULL };
-	struct restorer r = { .find = find, .arg = arg, .err = err };
+	struct restorer r = { .find = find, .arg = arg, .copies = copies, .err = err };
 	const json_t *object;
 	uint32_t rows, cols;
 	enum pb_status status = get_object(description, NULL, keys, &object, err);
@@ -767,4 +768,14 @@ enum pb_status pb_encoded_restore(struct pb_encoded **out, const json_t *descrip
 	else
 		*out = r.m;
 	return status;
+}
+
+enum pb_status pb_encoded_restore(struct pb_encoded **out, const json_t *description, pb_part_find find, void *arg, struct pb_error *err)
+{
+	return restore(out, description, find, arg, false, err);
+}
+
+enum pb_status pb_encoded_copy(struct pb_encoded **out, const json_t *description, pb_part_find find, void *arg, struct pb_error *err)
+{
+	return restore(out, description, find, arg, true, err);
 }

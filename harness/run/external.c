@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/model/safetensors.h"
@@ -294,10 +295,52 @@ static enum pb_status take_bytes(const struct pb_safetensors *file, struct pb_en
 	return PB_OK;
 }
 
+static const struct pb_tensor *find_part(void *file, const char *part)
+{
+	return pb_safetensors_find(file, part);
+}
+
+/* Parts, whose size is counted. */
+static enum pb_status take_parts(struct pb_safetensors *file, const char *encoding, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
+{
+	struct pb_encoded *m = NULL;
+	json_t *description = NULL;
+	enum pb_status st = pb_json_parse(&description, "encoding", encoding, strlen(encoding), err);
+
+	if (!st)
+		st = pb_encoded_copy(&m, description, find_part, file, err);
+	json_decref(description);
+	if (!st && (m->claimed_bytes || pb_safetensors_metadata(file, "bytes")))
+		st = pb_fail(err, PB_FORMAT, "it has an encoding, whose bytes are counted, and claims bytes");
+	if (!st && (m->rows != job->rows || m->cols != job->cols))
+		st = pb_fail(err, PB_FORMAT, "the encoding is of %" PRIu32 " x %" PRIu32 "; the matrix is %" PRIu32 " x %" PRIu32, m->rows, m->cols, job->rows, job->cols);
+	if (st)
+		pb_encoded_free(m);
+	else
+		*out = m;
+	return st;
+}
+
+static enum pb_status take_claim(const struct pb_safetensors *file, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
+{
+	struct pb_encoded *m = NULL;
+	enum pb_status st = pb_encoded_new(&m, job->rows, job->cols, err);
+
+	if (!st)
+		st = take_weights(file, job, m, err);
+	if (!st)
+		st = take_bytes(file, m, err);
+	if (st)
+		pb_encoded_free(m);
+	else
+		*out = m;
+	return st;
+}
+
 static enum pb_status read_out(const struct run *r, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
 {
 	struct pb_safetensors *file = NULL;
-	struct pb_encoded *m = NULL;
+	const char *encoding;
 	struct stat about;
 	enum pb_status st;
 
@@ -306,19 +349,12 @@ static enum pb_status read_out(const struct run *r, const struct pb_quantize_job
 	if (!S_ISREG(about.st_mode))
 		return pb_fail(err, PB_FORMAT, "the output of %s is not a file", r->program->path);
 	st = pb_safetensors_open(&file, r->out, err);
-	if (!st)
-		st = pb_encoded_new(&m, job->rows, job->cols, err);
-	if (!st)
-		st = take_weights(file, job, m, err);
-	if (!st)
-		st = take_bytes(file, m, err);
+	if (!st && (encoding = pb_safetensors_metadata(file, "encoding")))
+		st = take_parts(file, encoding, job, out, err);
+	else if (!st)
+		st = take_claim(file, job, out, err);
 	pb_safetensors_close(file);
-	if (st) {
-		pb_encoded_free(m);
-		return pb_fail_prefix(err, "the output of %s", r->program->path);
-	}
-	*out = m;
-	return PB_OK;
+	return st ? pb_fail_prefix(err, "the output of %s", r->program->path) : PB_OK;
 }
 
 static enum pb_status run_program(const void *arg, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)

@@ -5,7 +5,10 @@
  *   IN    safetensors: weight (rows, cols) f32; by what the quantizer needs, second_moment (cols, cols), mean_abs (cols),
  *         gradient_sq (rows, cols), f32. Metadata: matrix (its name), layer, n_layers, seed (a number of the matrix's own)
  *   OUT   to be written by the program, safetensors: weight (rows, cols) in f32, f16 or bf16, what its encoding decodes to.
- *         Metadata: bytes, how many its encoding would take (1 to 4 a weight)
+ *         Metadata: bytes, how many its encoding would take, at most 4 a weight. That is a claim, and marked as one
+ *         or, for a size that is counted: the parts of an encoded matrix by their names, and in the metadata, as `encoding`,
+ *         how they hang together, both as `quantize` writes them: in paretobench.json under tensors, and in
+ *         model.safetensors as MATRIX.PART (core/model/encoded.h)
  *
  * It runs in the caller's folder, with nothing on its standard input, and its standard output goes nowhere. A last line on
  * standard error is told when it fails. It may take so long, and write files so large, and no more; what it has started dies

@@ -15,6 +15,8 @@ ev -q external:program=$R,arg=bare --threads 2 > rows.jsonl; numbers rows.jsonl 
 ev -q external:program=$R,arg=needs,needs=both --calibration text.txt --n-samples 4 --seq-len 32 > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo "it gets what it needs"
 ev -q external:program=$R,arg=needs,needs=both,sequential=true --calibration text.txt --n-samples 4 --seq-len 32 > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo sequential
 ev -q external:program=$R,arg=chatty > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo chatty
+# Parts of an encoded matrix are counted: the same numbers, 2 bytes a weight.
+ev -q external:program=$R,arg=parts > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && sed 's/.*"effective_bits":\([^,]*\),.*"size_convention":\("[^"]*"\).*/\1 \2/' rows.jsonl | sort -u
 # Written, and read again: the weights are there as f32, and the size is still a claim.
 paretobench quantize data/tiny.bin -q external:program=./mine.sh -o q
 paretobench inspect q | grep -E '^(weights|model|stored)'
@@ -33,7 +35,7 @@ paretobench report one -o page --quiet > said; grep -o '; [0-9]* of claimed size
 grep -c external page/fronts.csv; grep external page/fronts.csv | grep -c ',true'
 # Mistakes.
 try() { q=$1; shift; ev -q "external:program=$q" "$@" > rows.jsonl 2> err; echo "$? $(grep -c '^paretobench: ' err) $(sed 's/^paretobench: //; s/[^ ]*\/rounder/ROUNDER/g; s/[^ ]*\/tmp\/paretobench-external-[^\/]*/TMP/; q' err)"; }
-for how in exit crash nothing huge garbage fifo folder nan shape flat type name silent zero negative words greedy cut late; do try "$R,arg=$how"; done
+for how in exit crash nothing huge garbage fifo folder nan shape flat type name silent zero negative words greedy cut late parts-json parts-missing parts-shape parts-both; do try "$R,arg=$how"; done
 try "$R,arg=hang,seconds=0.3"
 try "$R,arg=hang-closed,seconds=0.3"
 try "$R,seconds=0"

@@ -72,6 +72,7 @@ int main(int argc, char **argv)
 	const struct pb_tensor *from = pb_safetensors_find(in, "weight");
 	uint64_t n = from->bytes / sizeof(float);
 	float *w = pb_alloc(n, sizeof(*w));
+	uint16_t *half = pb_alloc(n, sizeof(*half));
 	struct pb_named_tensor to = { "weight", *from };
 
 	pb_float_read(from->dtype, from->data, 0, n, w);
@@ -103,13 +104,29 @@ int main(int argc, char **argv)
 		metadata[1] = "12 bytes";
 	if (is(how, "greedy"))
 		metadata[1] = "99999999999999999999";
-	if (pb_safetensors_write(argv[2], &to, 1, metadata, &err)) {
+	/* The same numbers as parts: multiples of 1/64 fit into 16 bits. */
+	char encoding[256];
+	if (strncmp(how, "parts", 5) == 0) {
+		snprintf(encoding, sizeof(encoding), "{\"rows\": %d, \"cols\": %d, \"code\": \"dense\", \"dtype\": \"F16\"}", (int)from->shape[0], (int)from->shape[1] - is(how, "parts-shape"));
+		metadata[0] = "encoding";
+		metadata[1] = is(how, "parts-json") ? "{\"rows\": " : encoding;
+		pb_float_write(PB_F16, w, n, half);
+		to = (struct pb_named_tensor){ is(how, "parts-missing") ? "sparse" : "dense", *from };
+		to.tensor.dtype = PB_F16;
+		to.tensor.bytes = 2 * n;
+		to.tensor.data = half;
+		to.tensor.shape[1] -= is(how, "parts-shape");
+		to.tensor.bytes -= is(how, "parts-shape") ? 2 * to.tensor.shape[0] : 0;
+	}
+	const char *both[] = { metadata[0], metadata[1], "bytes", "7", NULL };
+	if (pb_safetensors_write(argv[2], &to, 1, is(how, "parts-both") ? both : metadata, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
 	if (is(how, "cut") && truncate(argv[2], (off_t)(n * 2)))
 		return 7;
 	pb_free(w);
+	pb_free(half);
 	pb_safetensors_close(in);
 	return is(how, "late") ? 8 : 0;
 }
