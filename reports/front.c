@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/base/csv.h"
-#include "reports/stats/dominance.h"
 
 static int compare_keys(const struct pb_row *a, const struct pb_row *b)
 {
@@ -69,95 +68,6 @@ static int compare_points_down(const void *pa, const void *pb)
 	return c ? c : compare_identity(a->row, b->row);
 }
 
-bool pb_point_is_claimed(const struct pb_point *point)
-{
-	return strcmp(point->row->size_convention, "claimed") == 0;
-}
-
-static enum pb_separated separated(const struct pb_point *p, const struct pb_point *smaller)
-{
-	if (!isfinite(p->stderr_value) || !isfinite(smaller->stderr_value))
-		return PB_SEPARATED_UNKNOWN;
-	double spread = sqrt(p->stderr_value * p->stderr_value + smaller->stderr_value * smaller->stderr_value);
-	return fabs(p->value - smaller->value) > PB_Z95 * spread ? PB_SEPARATED_YES : PB_SEPARATED_NO;
-}
-
-/* Front points are compared with the best of the strictly smaller ones; points are sorted by size. */
-static void mark_separated(struct pb_front *front)
-{
-	const struct pb_point *best = NULL, *best_of_size = NULL;
-	for (size_t i = 0; i < front->n_points; i++) {
-		struct pb_point *p = &front->points[i];
-		if (best_of_size && best_of_size->bytes < p->bytes)
-			best = best_of_size;
-		if (!p->on_front)
-			continue;
-		p->separated = best ? separated(p, best) : PB_SEPARATED_UNKNOWN;
-		best_of_size = p;
-	}
-}
-
-/* A size that is only claimed is no rival to counted ones. */
-static double counted(const struct pb_point *p, double size)
-{
-	return pb_point_is_claimed(p) ? NAN : size;
-}
-
-static enum pb_status mark_front(struct pb_front *front, struct pb_error *err)
-{
-	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
-	double *values = pb_alloc(front->n_points, 2 * sizeof *values);
-	enum pb_membership *members = pb_alloc(front->n_points, sizeof *members);
-	enum pb_status st = values && members ? PB_OK : pb_out_of_memory(err, "fronts");
-	for (size_t i = 0; i < front->n_points && st == PB_OK; i++) {
-		values[2 * i] = counted(&front->points[i], front->points[i].bytes);
-		values[2 * i + 1] = front->points[i].value;
-	}
-	if (st == PB_OK)
-		st = pb_front_members(&axes, values, front->n_points, members, err);
-	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
-		front->points[i].on_front = members[i] != PB_MEMBER_NO;
-	if (st == PB_OK)
-		mark_separated(front);
-	pb_free(members);
-	pb_free(values);
-	return st;
-}
-
-static int compare_models(const void *pa, const void *pb)
-{
-	const struct pb_point *a = *(struct pb_point *const *)pa, *b = *(struct pb_point *const *)pb;
-	int c = strcmp(a->row->model, b->row->model);
-	return c ? c : (a > b) - (a < b);
-}
-
-/* By effective bits, each model for itself: more bits of a small model are no rival to few bits of a large one. */
-static enum pb_status mark_bits_front(struct pb_front *front, struct pb_error *err)
-{
-	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
-	struct pb_point **points = pb_alloc(front->n_points, sizeof *points);
-	double *values = pb_alloc(front->n_points, 2 * sizeof *values);
-	enum pb_membership *members = pb_alloc(front->n_points, sizeof *members);
-	enum pb_status st = points && values && members ? PB_OK : pb_out_of_memory(err, "fronts");
-	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
-		points[i] = &front->points[i];
-	if (front->n_points > 1 && st == PB_OK)
-		qsort(points, front->n_points, sizeof *points, compare_models);
-	for (size_t i = 0, n; i < front->n_points && st == PB_OK; i += n) {
-		for (n = 0; i + n < front->n_points && strcmp(points[i + n]->row->model, points[i]->row->model) == 0; n++) {
-			values[2 * n] = counted(points[i + n], points[i + n]->bits);
-			values[2 * n + 1] = points[i + n]->value;
-		}
-		st = pb_front_members(&axes, values, n, members, err);
-		for (size_t k = 0; k < n && st == PB_OK; k++)
-			points[i + k]->on_bits_front = members[k] != PB_MEMBER_NO;
-	}
-	pb_free(members);
-	pb_free(values);
-	pb_free(points);
-	return st;
-}
-
 static enum pb_status finish_points(struct pb_front *front, struct pb_error *err)
 {
 	if (front->n_points > 1)
@@ -171,8 +81,7 @@ static enum pb_status finish_points(struct pb_front *front, struct pb_error *err
 		if (!isfinite(p->low95) || !isfinite(p->high95))
 			p->stderr_value = p->low95 = p->high95 = NAN;
 	}
-	enum pb_status st = mark_front(front, err);
-	return st == PB_OK ? mark_bits_front(front, err) : st;
+	return pb_front_mark(front, err);
 }
 
 static void take_chance(struct pb_front *front, double chance, bool first)
@@ -190,8 +99,14 @@ static bool has_size(const struct pb_row *row)
 
 static struct pb_point point_of(const struct pb_row *row)
 {
-	return (struct pb_point){ .row = row, .bytes = (double)row->model_bytes, .bits = row->effective_bits, .value = row->value,
+	struct pb_point p = { .row = row, .bytes = (double)row->model_bytes, .bits = row->effective_bits, .value = row->value,
 		.stderr_value = row->stderr_value, .low95 = NAN, .high95 = NAN, .n = row->n };
+	p.by[PB_BY_SIZE] = p.bytes;
+	p.by[PB_BY_BITS] = p.bits;
+	p.by[PB_BY_PAPER] = row->paper_bytes;
+	p.by[PB_BY_PARAMS] = row->params == PB_ABSENT ? NAN : (double)row->params;
+	p.by[PB_BY_SECONDS] = row->n > 0 && row->eval_seconds > 0.0 ? row->eval_seconds / (double)row->n : NAN;
+	return p;
 }
 
 /* Rows that have no numbers carry no metric and perhaps no hash: they count for every metric of their task. */
@@ -275,7 +190,7 @@ static enum pb_status collect_tasks(struct task_set *set, const struct pb_row *c
 /* The rows of one cell, sorted by task, as one point; false when a task is missing or there twice. */
 static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_tasks, struct pb_point *out, double *chance)
 {
-	double sum = 0.0, variance = 0.0, chances = 0.0;
+	double sum = 0.0, variance = 0.0, chances = 0.0, seconds = 0.0;
 	if (n != n_tasks)
 		return false;
 	*out = point_of(cell[0]);
@@ -286,8 +201,10 @@ static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_task
 		sum += cell[i]->value;
 		variance += cell[i]->stderr_value * cell[i]->stderr_value;
 		chances += cell[i]->chance;
+		seconds += cell[i]->eval_seconds;
 		out->n = out->n == PB_ABSENT || cell[i]->n == PB_ABSENT ? PB_ABSENT : out->n + cell[i]->n;
 	}
+	out->by[PB_BY_SECONDS] = out->n > 0 && seconds > 0.0 ? seconds / (double)out->n : NAN;
 	out->value = sum / (double)n;
 	out->stderr_value = sqrt(variance) / (double)n;
 	*chance = chances / (double)n;
@@ -527,7 +444,8 @@ static void csv_optional(struct pb_text *out, const char *s)
 enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err)
 {
 	static const char *const names[] = { "task", "task_hash", "protocol", "metric", "backend", "model", "label", "model_bytes", "effective_bits",
-		"value", "stderr", "low95", "high95", "on_front", "separated", "cell" };
+		"value", "stderr", "low95", "high95", "on_front", "separated", "cell",
+		"probability", "paper_bytes", "seconds_per_item", "on_front_bits", "on_front_paper", "on_front_params", "on_front_seconds" };
 	static const char *const separated_names[] = { NULL, "false", "true" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		pb_csv_text(out, names[i]);
@@ -552,6 +470,11 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
 			pb_csv_text(out, p->on_front ? "true" : "false");
 			pb_csv_text(out, separated_names[p->separated]);
 			csv_optional(out, p->row->cell);
+			pb_csv_number(out, p->probability);
+			pb_csv_number(out, p->by[PB_BY_PAPER]);
+			pb_csv_number(out, p->by[PB_BY_SECONDS]);
+			for (int by = PB_BY_BITS; by < PB_BYS; by++)
+				pb_csv_text(out, !isfinite(p->by[by]) ? NULL : p->on[by] ? "true" : "false");
 			pb_csv_end(out);
 		}
 	}

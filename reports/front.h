@@ -13,13 +13,28 @@
 
 enum pb_separated { PB_SEPARATED_UNKNOWN, PB_SEPARATED_NO, PB_SEPARATED_YES };
 
+/* What a front may be of, besides the value: the less the better. */
+enum pb_by {
+	PB_BY_SIZE,                     /* model_bytes */
+	PB_BY_BITS,                     /* effective_bits, here of all models together */
+	PB_BY_PAPER,                    /* paper_bytes: each method by the rule of its paper */
+	PB_BY_PARAMS,
+	PB_BY_SECONDS,                  /* of evaluation, an item (a token, where tokens are counted); of a mean, of all its tasks */
+	PB_BYS
+};
+const char *pb_by_name(enum pb_by by);      /* "size", "bits", "paper", "params", "seconds" */
+const char *pb_by_title(enum pb_by by);
+
 struct pb_point {
 	const struct pb_row *row;       /* a row of the cell: identity and sizes; for a mean, not its value */
 	double bytes, bits;             /* model_bytes (> 0), effective_bits (NaN when absent) */
 	double value, stderr_value;     /* fractions as in the row; stderr NaN when there is none */
 	double low95, high95;           /* NaN when there is no error */
 	int64_t n;                      /* items; summed for a mean; PB_ABSENT */
-	bool on_front;
+	double by[PB_BYS];              /* NaN when absent */
+	bool on[PB_BYS];                /* not dominated in (by, value) among all points */
+	bool on_front;                  /* by size */
+	double probability;             /* of being on the front by size, values drawn as independent normals; NaN without an error */
 	enum pb_separated separated;    /* of a front point from the best smaller one: unpaired, two-sided at 95 % */
 	bool on_bits_front;             /* not dominated in (effective_bits, value) among the points of its own model */
 };
@@ -52,6 +67,13 @@ void pb_fronts_free(struct pb_fronts *fronts);
 /* fronts.csv: every point of every front. */
 enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 
+/* Marks the points: on, on_front, on_bits_front, separated, probability. Points are sorted. */
+enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err) PB_MUST_CHECK;
+/* How many draws a probability is of, and what is drawn: (n_points, 2) sizes and values, with their errors. */
+size_t pb_front_replicates(const struct pb_front *front);
+void pb_front_draws(const struct pb_front *front, double *values, double *stderrs);
+/* The point's place on an axis for dominance: NaN for a size that is only claimed. */
+double pb_point_by(const struct pb_point *point, enum pb_by by);
 /* Whether nobody has counted the point's size: such points are drawn, and are on no front. */
 bool pb_point_is_claimed(const struct pb_point *point);
 /* Whether the metric is a fraction that is shown in percent. */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include "core/base/status.h"
 #include "core/store/row.h"
+#include "reports/front.h"
 #include "reports/training.h"
 
 /* A fact of provenance, from the record: shown in the order given. */
@@ -21,6 +22,7 @@ struct pb_report_input {
 	const struct pb_trainings *trainings;   /* sorted; NULL: none */
 	const struct pb_section *const *sections;   /* further parts, in their order */
 	size_t n_sections;
+	enum pb_by by;                  /* an axis whose front has a chart of its own; PB_BY_SIZE: none */
 };
 
 /* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically, and

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reports/canvas.h"
+#include "reports/front_section.h"
 
 /* The value of a fact, or "". */
 static const char *fact_value(const struct pb_view *view, const char *name)
@@ -481,8 +482,9 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err)
 {
 	struct pb_section *training = pb_arena_alloc(view->arena, 1, sizeof *training), *laws = pb_arena_alloc(view->arena, 1, sizeof *laws);
-	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 2, sizeof *view->sections);
-	if (!training || !laws || !view->sections)
+	struct pb_section *sure = pb_arena_alloc(view->arena, 1, sizeof *sure);
+	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 3, sizeof *view->sections);
+	if (!training || !laws || !sure || !view->sections)
 		return pb_out_of_memory(err, "a report");
 	enum pb_status st = pb_scaling_make(&view->scaling, &view->fronts, view->arena, err);
 	if (st != PB_OK)
@@ -490,6 +492,12 @@ static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err
 	if (n_trainings(view)) {
 		pb_training_section(training, view->input->trainings, view->arena);
 		view->sections[view->n_sections++] = view->training = training;
+	}
+	if (view->main) {
+		st = pb_front_section(sure, view->main, view->input->by, view->arena, err);
+		if (st != PB_OK)
+			return st;
+		view->sections[view->n_sections++] = sure;
 	}
 	if (view->scaling.n) {
 		pb_scaling_section(laws, &view->scaling);
@@ -507,9 +515,9 @@ static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, str
 	view->has_rows = view->input->rows->n > 0 || n_trainings(view) + view->input->n_sections == 0;
 	enum pb_status st = pb_fronts_make(&view->fronts, view->input->rows, err);
 	if (st == PB_OK)
-		st = gather_sections(view, err);
-	if (st == PB_OK)
 		st = choose_columns(view, err);
+	if (st == PB_OK)
+		st = gather_sections(view, err);
 	if (st == PB_OK)
 		st = make_cells(view, err);
 	if (st == PB_OK)

@@ -52,7 +52,7 @@ struct pb_view {
 	bool many_backends, many_seeds;
 	bool has_family[16];                /* that have a point in the main front */
 	bool has_rows;                      /* false when the report has other parts alone: then nothing is said of rows */
-	const struct pb_section **sections; /* further parts, in their order: trainings, scaling laws, then those of the input */
+	const struct pb_section **sections; /* further parts, in their order: trainings, how sure the main front is, scaling laws, then those of the input */
 	size_t n_sections;
 	struct pb_section *training, *scaling_laws; /* NULL: none */
 	struct pb_scaling scaling;

@@ -1,0 +1,158 @@
+/* Which points of a front are on it, by each axis, and how sure that is. */
+#include "reports/front.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/rng.h"
+#include "reports/stats/dominance.h"
+
+bool pb_point_is_claimed(const struct pb_point *point)
+{
+	return strcmp(point->row->size_convention, "claimed") == 0;
+}
+
+static enum pb_separated separated(const struct pb_point *p, const struct pb_point *smaller)
+{
+	if (!isfinite(p->stderr_value) || !isfinite(smaller->stderr_value))
+		return PB_SEPARATED_UNKNOWN;
+	double spread = sqrt(p->stderr_value * p->stderr_value + smaller->stderr_value * smaller->stderr_value);
+	return fabs(p->value - smaller->value) > PB_Z95 * spread ? PB_SEPARATED_YES : PB_SEPARATED_NO;
+}
+
+/* Front points are compared with the best of the strictly smaller ones; points are sorted by size. */
+static void mark_separated(struct pb_front *front)
+{
+	const struct pb_point *best = NULL, *best_of_size = NULL;
+	for (size_t i = 0; i < front->n_points; i++) {
+		struct pb_point *p = &front->points[i];
+		if (best_of_size && best_of_size->bytes < p->bytes)
+			best = best_of_size;
+		if (!p->on_front)
+			continue;
+		p->separated = best ? separated(p, best) : PB_SEPARATED_UNKNOWN;
+		best_of_size = p;
+	}
+}
+
+const char *pb_by_name(enum pb_by by)
+{
+	static const char *const names[PB_BYS] = { "size", "bits", "paper", "params", "seconds" };
+	return names[by];
+}
+
+const char *pb_by_title(enum pb_by by)
+{
+	static const char *const titles[PB_BYS] = { "model size (everything that runs)", "effective bits", "size by the rule of the method's paper", "parameters",
+		"seconds for an item" };
+	return titles[by];
+}
+
+/* What the front is marked by. A size that is only claimed is no rival to counted ones. */
+double pb_point_by(const struct pb_point *p, enum pb_by by)
+{
+	return (by == PB_BY_SIZE || by == PB_BY_BITS) && pb_point_is_claimed(p) ? NAN : p->by[by];
+}
+
+static enum pb_status mark_front(struct pb_front *front, struct pb_error *err)
+{
+	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
+	double *values = pb_alloc(front->n_points, 2 * sizeof *values);
+	enum pb_membership *members = pb_alloc(front->n_points, sizeof *members);
+	enum pb_status st = values && members ? PB_OK : pb_out_of_memory(err, "fronts");
+	for (enum pb_by by = 0; by < PB_BYS && st == PB_OK; by++) {
+		for (size_t i = 0; i < front->n_points; i++) {
+			values[2 * i] = pb_point_by(&front->points[i], by);
+			values[2 * i + 1] = front->points[i].value;
+		}
+		st = pb_front_members(&axes, values, front->n_points, members, err);
+		for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
+			front->points[i].on[by] = members[i] != PB_MEMBER_NO;
+	}
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
+		front->points[i].on_front = front->points[i].on[PB_BY_SIZE];
+	if (st == PB_OK)
+		mark_separated(front);
+	pb_free(members);
+	pb_free(values);
+	return st;
+}
+
+static int compare_models(const void *pa, const void *pb)
+{
+	const struct pb_point *a = *(struct pb_point *const *)pa, *b = *(struct pb_point *const *)pb;
+	int c = strcmp(a->row->model, b->row->model);
+	return c ? c : (a > b) - (a < b);
+}
+
+/* By effective bits, each model for itself: more bits of a small model are no rival to few bits of a large one. */
+static enum pb_status mark_bits_front(struct pb_front *front, struct pb_error *err)
+{
+	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
+	struct pb_point **points = pb_alloc(front->n_points, sizeof *points);
+	double *values = pb_alloc(front->n_points, 2 * sizeof *values);
+	enum pb_membership *members = pb_alloc(front->n_points, sizeof *members);
+	enum pb_status st = points && values && members ? PB_OK : pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
+		points[i] = &front->points[i];
+	if (front->n_points > 1 && st == PB_OK)
+		qsort(points, front->n_points, sizeof *points, compare_models);
+	for (size_t i = 0, n; i < front->n_points && st == PB_OK; i += n) {
+		for (n = 0; i + n < front->n_points && strcmp(points[i + n]->row->model, points[i]->row->model) == 0; n++) {
+			values[2 * n] = pb_point_by(points[i + n], PB_BY_BITS);
+			values[2 * n + 1] = points[i + n]->value;
+		}
+		st = pb_front_members(&axes, values, n, members, err);
+		for (size_t k = 0; k < n && st == PB_OK; k++)
+			points[i + k]->on_bits_front = members[k] != PB_MEMBER_NO;
+	}
+	pb_free(members);
+	pb_free(values);
+	pb_free(points);
+	return st;
+}
+
+size_t pb_front_replicates(const struct pb_front *front)
+{
+	return front->n_points <= 500 ? 1000 : 200;
+}
+
+void pb_front_draws(const struct pb_front *front, double *values, double *stderrs)
+{
+	for (size_t i = 0; i < front->n_points; i++) {
+		const struct pb_point *p = &front->points[i];
+		values[2 * i] = pb_point_by(p, PB_BY_SIZE);
+		values[2 * i + 1] = p->value;
+		stderrs[2 * i] = 0.0;
+		stderrs[2 * i + 1] = isfinite(p->stderr_value) ? p->stderr_value : 0.0;
+	}
+}
+
+/* By size. A point without an error is taken as exact. */
+static enum pb_status mark_probability(struct pb_front *front, struct pb_error *err)
+{
+	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
+	double *values = pb_alloc(front->n_points, 2 * sizeof *values), *stderrs = pb_alloc(front->n_points, 2 * sizeof *stderrs);
+	double *probability = pb_alloc(front->n_points, sizeof *probability);
+	enum pb_status st = values && stderrs && probability ? PB_OK : pb_out_of_memory(err, "fronts");
+	if (st == PB_OK) {
+		pb_front_draws(front, values, stderrs);
+		const struct pb_normal_draws draws = { values, stderrs, front->n_points, 2, pb_rng_stream("front") };
+		st = pb_front_probability(&axes, front->n_points, pb_front_replicates(front), pb_draw_normal, &draws, probability, NULL, NULL, err);
+	}
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
+		front->points[i].probability = isfinite(front->points[i].stderr_value) && isfinite(values[2 * i]) ? probability[i] : NAN;
+	pb_free(probability);
+	pb_free(stderrs);
+	pb_free(values);
+	return st;
+}
+
+enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err)
+{
+	enum pb_status st = mark_front(front, err);
+	if (st == PB_OK)
+		st = mark_bits_front(front, err);
+	return st == PB_OK ? mark_probability(front, err) : st;
+}
