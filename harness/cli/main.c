@@ -12,7 +12,7 @@
 #include "quantizers/quantizer.h"
 
 const struct pb_command *const pb_commands[] = {
-	&pb_cmd_run, &pb_cmd_rows, &pb_cmd_report, &pb_cmd_compare, &pb_cmd_verify, &pb_cmd_eval, &pb_cmd_quantize, &pb_cmd_inspect, &pb_cmd_tokenize, &pb_cmd_logits, &pb_cmd_counters, &pb_cmd_world, &pb_cmd_train,
+	&pb_cmd_run, &pb_cmd_rows, &pb_cmd_report, &pb_cmd_compare, &pb_cmd_verify, &pb_cmd_fit, &pb_cmd_eval, &pb_cmd_quantize, &pb_cmd_inspect, &pb_cmd_tokenize, &pb_cmd_logits, &pb_cmd_counters, &pb_cmd_world, &pb_cmd_train,
 	&pb_cmd_list, &pb_cmd_help, &pb_cmd_version, &pb_cmd_doctor, &pb_cmd_worker,
 };
 const size_t pb_n_commands = sizeof(pb_commands) / sizeof(pb_commands[0]);
