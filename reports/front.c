@@ -445,7 +445,7 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
 {
 	static const char *const names[] = { "task", "task_hash", "protocol", "metric", "backend", "model", "label", "model_bytes", "effective_bits",
 		"value", "stderr", "low95", "high95", "on_front", "separated", "cell",
-		"probability", "paper_bytes", "seconds_per_item", "on_front_bits", "on_front_paper", "on_front_params", "on_front_seconds" };
+		"probability", "probability_by", "paper_bytes", "seconds_per_item", "on_front_bits", "on_front_paper", "on_front_params", "on_front_seconds" };
 	static const char *const separated_names[] = { NULL, "false", "true" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		pb_csv_text(out, names[i]);
@@ -471,6 +471,7 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
 			pb_csv_text(out, separated_names[p->separated]);
 			csv_optional(out, p->row->cell);
 			pb_csv_number(out, p->probability);
+			pb_csv_text(out, isnan(p->probability) ? NULL : f->by_items ? "items" : "values");
 			pb_csv_number(out, p->by[PB_BY_PAPER]);
 			pb_csv_number(out, p->by[PB_BY_SECONDS]);
 			for (int by = PB_BY_BITS; by < PB_BYS; by++)

@@ -8,6 +8,7 @@
 
 #include "core/base/memory.h"
 #include "core/store/row.h"
+#include "reports/pairing.h"
 
 #define PB_Z95 1.959963984540054 /* two-sided 95 % of the normal distribution */
 
@@ -34,7 +35,7 @@ struct pb_point {
 	double by[PB_BYS];              /* NaN when absent */
 	bool on[PB_BYS];                /* not dominated in (by, value) among all points */
 	bool on_front;                  /* by size */
-	double probability;             /* of being on the front by size, values drawn as independent normals; NaN without an error */
+	double probability;             /* of being on the front by size, see by_items; NaN without an error */
 	enum pb_separated separated;    /* of a front point from the best smaller one: unpaired, two-sided at 95 % */
 	bool on_bits_front;             /* not dominated in (effective_bits, value) among the points of its own model */
 };
@@ -52,6 +53,7 @@ struct pb_front {
 	size_t n_no_size;               /* ok, without a positive size */
 	size_t n_tasks, n_incomplete;   /* of a mean: its tasks; cells that do not have all of them */
 	const char *tasks;              /* of a mean: "arc_easy, piqa" */
+	bool by_items;                  /* probabilities are of draws of the items that the points share; else of values, as independent normals */
 };
 
 struct pb_fronts {
@@ -69,6 +71,9 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
 
 /* Marks the points: on, on_front, on_bits_front, separated, probability. Points are sorted. */
 enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err) PB_MUST_CHECK;
+/* Draws the probabilities anew from items, where the records have them and all points that may be on the front have the same;
+ * for accuracies. */
+enum pb_status pb_front_take_items(struct pb_front *front, const struct pb_rows *rows, const struct pb_item_stores *stores, struct pb_error *err) PB_MUST_CHECK;
 /* How many draws a probability is of, and what is drawn: (n_points, 2) sizes and values, with their errors. */
 size_t pb_front_replicates(const struct pb_front *front);
 void pb_front_draws(const struct pb_front *front, double *values, double *stderrs);

@@ -176,7 +176,7 @@ static enum pb_status add_volumes(struct pb_section *section, const struct pb_fr
 		pb_fit_percentiles(c.volumes, replicates, 1, scratch, &low, &high);
 		add_volume_row(table, front, family, volume, all, low, high);
 	}
-	pb_section_note(section, "In brackets: 95 %% of the draws. A draw spreads the values, so its front is as a rule a little above that of the measured ones.");
+	pb_section_note(section, "In brackets: 95 %% of as many draws of values as independent normals. A draw spreads the values, so its front is as a rule a little above that of the measured ones.");
 	return PB_OK;
 }
 
@@ -289,8 +289,10 @@ enum pb_status pb_front_section(struct pb_section *out, const struct pb_front *f
 {
 	pb_section_init(out, arena, "sure", "How sure the front is");
 	pb_section_text(out, "%s: points that are on the front by size, or would be with a probability of %g or more. The probability is the share of %zu draws in which no point dominates "
-		"it, with the values of all points drawn as independent normals from value and standard error; sizes are exact. Items that settings share are not taken together here, so "
-		"differences count as less sure than they are.", front->title, LEAST_PROBABILITY, pb_front_replicates(front));
+		"it. %s Sizes are exact.", front->title, LEAST_PROBABILITY, pb_front_replicates(front),
+		front->by_items ? "A draw takes items with replacement, the same for all points, each task for itself, so differences between settings are paired." :
+			"A draw takes the values of all points as independent normals from value and standard error: items that settings share are not taken together, so differences count as "
+			"less sure than they are.");
 	add_members(out, front);
 	enum pb_status st = add_volumes(out, front, err);
 	if (st == PB_OK && by != PB_BY_SIZE)

@@ -22,6 +22,7 @@ struct pb_report_input {
 	const struct pb_trainings *trainings;   /* sorted; NULL: none */
 	const struct pb_section *const *sections;   /* further parts, in their order */
 	size_t n_sections;
+	const struct pb_item_stores *items;     /* of the rows; NULL: none */
 	enum pb_by by;                  /* an axis whose front has a chart of its own; PB_BY_SIZE: none */
 };
 

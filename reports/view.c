@@ -516,6 +516,8 @@ static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, str
 	enum pb_status st = pb_fronts_make(&view->fronts, view->input->rows, err);
 	if (st == PB_OK)
 		st = choose_columns(view, err);
+	if (st == PB_OK && view->main && view->input->items)
+		st = pb_front_take_items(&view->fronts.fronts[view->main - view->fronts.fronts], view->input->rows, view->input->items, err);
 	if (st == PB_OK)
 		st = gather_sections(view, err);
 	if (st == PB_OK)

@@ -238,6 +238,7 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	struct pb_fact *facts = pb_arena_alloc(cli->arena, 8 * cli->n_args, sizeof(*facts));
 	const char **folders = pb_arena_alloc(cli->arena, cli->n_args, sizeof(*folders));
 	struct pb_report_input input = {0};
+	struct pb_item_stores items;
 	struct pb_trainings trainings = {0};
 	struct pb_records records = {0};
 	struct parts parts = {0};
@@ -258,9 +259,10 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	for (size_t i = 0; !st && i < n_folders; i++)
 		if (pb_import_is_file(folders[i]))
 			facts[n_facts++] = (struct pb_fact){ "imported", pb_path_name(folders[i]) };
+	items = pb_records_items(&records);
 	if (!st) {
 		input = (struct pb_report_input){ .title = title(facts, n_facts, &trainings), .rows = &records.rows, .facts = facts, .n_facts = n_facts,
-			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings, .by = s->has_by ? s->by : PB_BY_SECONDS };
+			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings, .items = &items, .by = s->has_by ? s->by : PB_BY_SECONDS };
 		st = add_orders(cli, &records, &parts, err);
 	}
 	if (!st)

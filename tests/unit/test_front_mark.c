@@ -11,6 +11,7 @@
 #include "core/base/csv.h"
 #include "reports/front_section.h"
 #include "tests/unit/expect.h"
+#include "tests/unit/scratch.h"
 
 static void add(struct pb_rows *rows, const char *cell, const char *family, int64_t bytes, double bits, double paper, int64_t params, double seconds, double value, double error)
 {
@@ -97,9 +98,10 @@ static void test_csv(void **state)
 	assert_string_equal(csv.fields[0][16], "probability");
 	assert_string_equal(csv.fields[1][6], "small");
 	assert_string_equal(csv.fields[1][16], "1");
-	assert_string_equal(csv.fields[1][20], "true");     /* on_front_paper */
-	assert_null(csv.fields[3][20]);                     /* big has none */
-	assert_string_equal(csv.fields[3][22], "true");     /* on_front_seconds */
+	assert_string_equal(csv.fields[1][17], "values");
+	assert_string_equal(csv.fields[1][21], "true");     /* on_front_paper */
+	assert_null(csv.fields[3][21]);                     /* big has none */
+	assert_string_equal(csv.fields[3][23], "true");     /* on_front_seconds */
 	assert_null(csv.fields[4][16]);
 	pb_csv_free(&csv);
 	pb_text_free(&text);
@@ -140,12 +142,64 @@ static void test_section(void **state)
 	pb_arena_free(arena);
 }
 
+static void put(struct pb_store *store, struct pb_row *row, const bool *right, size_t n)
+{
+	struct pb_stored_item items[40] = { { 0 } };
+	const struct pb_stored_task task = { "t", n, items };
+	double sum = 0.0;
+	for (size_t i = 0; i < n; i++) {
+		items[i] = (struct pb_stored_item){ .index = (uint32_t)i, .weight = 1.0, .gold = 1, .chosen = right[i], .chosen_norm = right[i] };
+		sum += right[i];
+	}
+	row->value = sum / (double)n;
+	row->n = (int64_t)n;
+	OK(pb_store_put(store, row->cell, 0, row, 1, &task, 1, ERR));
+}
+
+/* Two points that share all items but one that only the larger has right: it is on the front whenever that one is drawn. With
+ * independent errors it would be about a coin. A third one, without items, sends the front back to independent errors. */
+static void test_shared_items(void **state)
+{
+	(void)state;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	struct pb_store *store = NULL;
+	bool right[2][40] = { { false } };
+	pb_rows_init(&rows);
+	add(&rows, "first", "k-bit", 1000, 2, NAN, 1, 1, 0, 0.08);
+	add(&rows, "second", "k-bit", 2000, 2, NAN, 1, 1, 0, 0.08);
+	for (size_t i = 0; i < 20; i++)
+		right[0][i] = right[1][i] = true;
+	right[1][30] = true;
+	OK(pb_store_open(&store, scratch_path("run"), true, ERR));
+	put(store, &rows.rows[0], right[0], 40);
+	put(store, &rows.rows[1], right[1], 40);
+	const struct pb_item_stores stores = { &store, 1 };
+	OK(pb_fronts_make(&fronts, &rows, ERR));
+	assert_float_equal(find(fronts.fronts, "second")->probability, 0.59, 0.05);
+	assert_false(fronts.fronts->by_items);
+	OK(pb_front_take_items(fronts.fronts, &rows, &stores, ERR));
+	assert_true(fronts.fronts->by_items);
+	assert_float_equal(find(fronts.fronts, "first")->probability, 1.0, 0);
+	assert_float_equal(find(fronts.fronts, "second")->probability, 1.0 - pow(39.0 / 40.0, 40), 0.05);
+	pb_fronts_free(&fronts);
+
+	add(&rows, "third", "k-bit", 3000, 2, NAN, 1, 1, 0.9, 0.08);
+	OK(pb_fronts_make(&fronts, &rows, ERR));
+	OK(pb_front_take_items(fronts.fronts, &rows, &stores, ERR));
+	assert_false(fronts.fronts->by_items);
+	pb_fronts_free(&fronts);
+	pb_store_close(store);
+	pb_rows_free(&rows);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_axes),
 		cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_section),
+		cmocka_unit_test(test_shared_items),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
 }
