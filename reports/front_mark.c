@@ -8,6 +8,8 @@
 #include "core/base/rng.h"
 #include "reports/stats/dominance.h"
 
+#define SURE 5.0                /* standard errors of a difference */
+
 bool pb_point_is_claimed(const struct pb_point *point)
 {
 	return strcmp(point->row->size_convention, "claimed") == 0;
@@ -129,20 +131,47 @@ void pb_front_draws(const struct pb_front *front, double *values, double *stderr
 	}
 }
 
+/* Whether a point of the front is better by so many standard errors that the other one is on no front that is drawn; what such a
+ * point dominates is dominated by that one, too. */
+static bool surely_dominated(const struct pb_front *front, const struct pb_axes *axes, const double *values, const double *stderrs, size_t i)
+{
+	for (size_t k = 0; k < front->n_points; k++) {
+		if (front->points[k].on_front) {
+			double lead = SURE * hypot(stderrs[2 * k + 1], stderrs[2 * i + 1]);
+			if (k != i && lead > 0.0 && pb_dominates_within(axes, values + 2 * k, values + 2 * i, (double[]){ 0.0, -lead }))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* By size. A point without an error is taken as exact. */
 static enum pb_status mark_probability(struct pb_front *front, struct pb_error *err)
 {
 	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
 	double *values = pb_alloc(front->n_points, 2 * sizeof *values), *stderrs = pb_alloc(front->n_points, 2 * sizeof *stderrs);
 	double *probability = pb_alloc(front->n_points, sizeof *probability);
-	enum pb_status st = values && stderrs && probability ? PB_OK : pb_out_of_memory(err, "fronts");
-	if (st == PB_OK) {
+	size_t *places = pb_alloc(front->n_points, sizeof *places), n = 0;
+	enum pb_status st = values && stderrs && probability && places ? PB_OK : pb_out_of_memory(err, "fronts");
+	if (st == PB_OK)
 		pb_front_draws(front, values, stderrs);
-		const struct pb_normal_draws draws = { values, stderrs, front->n_points, 2, pb_rng_stream("front") };
-		st = pb_front_probability(&axes, front->n_points, pb_front_replicates(front), pb_draw_normal, &draws, probability, NULL, NULL, err);
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++) {
+		front->points[i].probability = isfinite(front->points[i].stderr_value) && isfinite(values[2 * i]) ? 0.0 : NAN;
+		if (!surely_dominated(front, &axes, values, stderrs, i))
+			places[n++] = i;
 	}
-	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
-		front->points[i].probability = isfinite(front->points[i].stderr_value) && isfinite(values[2 * i]) ? probability[i] : NAN;
+	for (size_t i = 0; i < n && st == PB_OK; i++) {
+		memmove(values + 2 * i, values + 2 * places[i], 2 * sizeof *values);
+		memmove(stderrs + 2 * i, stderrs + 2 * places[i], 2 * sizeof *stderrs);
+	}
+	if (st == PB_OK) {
+		const struct pb_normal_draws draws = { values, stderrs, n, 2, pb_rng_stream("front") };
+		st = pb_front_probability(&axes, n, pb_front_replicates(front), pb_draw_normal, &draws, probability, NULL, NULL, err);
+	}
+	for (size_t i = 0; i < n && st == PB_OK; i++)
+		if (!isnan(front->points[places[i]].probability))
+			front->points[places[i]].probability = probability[i];
+	pb_free(places);
 	pb_free(probability);
 	pb_free(stderrs);
 	pb_free(values);

@@ -50,9 +50,8 @@ static void add_members(struct pb_section *section, const struct pb_front *front
 		if (front->points[i].on_front || front->points[i].probability >= LEAST_PROBABILITY)
 			points[n++] = &front->points[i];
 	if (n > MOST_ROWS) {
-		/* The surest first; what is shown stands by size again, as the points do. */
 		qsort(points, n, sizeof *points, compare_members);
-		pb_section_note(section, "%zu more are in fronts.csv.", n - MOST_ROWS);
+		pb_section_note(section, "The %d surest ones; %zu more are in fronts.csv.", MOST_ROWS, n - MOST_ROWS);
 		n = MOST_ROWS;
 	}
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);

@@ -239,7 +239,7 @@ static enum pb_status add_resamples(struct pb_law_fit *f, struct pb_arena *arena
 	return st;
 }
 
-static enum pb_status fit_law(struct pb_law_fit *f, struct pb_arena *arena, struct pb_error *err)
+static enum pb_status fit_law(struct pb_law_fit *f, bool many, struct pb_arena *arena, struct pb_error *err)
 {
 	const struct pb_fit_points points = { f->n, f->x, f->y };
 	bool degradation = f->law == PB_LAW_DEGRADATION || f->law == PB_LAW_DEGRADATION_EXP;
@@ -251,6 +251,10 @@ static enum pb_status fit_law(struct pb_law_fit *f, struct pb_arena *arena, stru
 		f->reason = pb_arena_printf(arena, "%zu %s; a fit needs %d", f->n_sizes, f->n_sizes == 1 ? "size" : "sizes", PB_SCALING_SIZES);
 		return f->reason ? PB_OK : pb_out_of_memory(err, "scaling laws");
 	}
+	if (many && !f->n_on_front) {
+		f->reason = "one of many settings, and no point of it is on the front of sizes";
+		return PB_OK;
+	}
 	if (degradation && count_widths(f) < 3) {
 		f->reason = "fewer than 3 widths";
 		return PB_OK;
@@ -259,6 +263,8 @@ static enum pb_status fit_law(struct pb_law_fit *f, struct pb_arena *arena, stru
 	if (st != PB_OK)
 		return give_reason(f, st, arena, err);
 	st = pb_fit_profile(&f->fit, err);
+	if (st == PB_OK)
+		st = add_resamples(f, arena, err);
 	if (st == PB_OK)
 		st = unless_memory(pb_fit_hold_out(f->form, &points, 0, 0.0, NULL, &f->held, err));
 	if (st == PB_OK) {
@@ -274,13 +280,21 @@ static enum pb_status fit_law(struct pb_law_fit *f, struct pb_arena *arena, stru
 
 /* --- all fits of a front --- */
 
+static bool same_group(const struct item *a, const struct item *b)
+{
+	return strcmp(a->family, b->family) == 0 && strcmp(a->group, b->group) == 0;
+}
+
 static enum pb_status add_law(struct pb_scaling *out, const struct pb_front *front, enum pb_law law, struct pb_error *err)
 {
 	bool by_method = law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP;
 	struct item *items = NULL;
 	enum pb_status st = gather(&items, front, by_method, out->arena, err);
+	size_t n_groups = st == PB_OK && front->n_points > 0;
+	for (size_t i = 1; i < front->n_points && st == PB_OK; i++)
+		n_groups += !same_group(&items[i - 1], &items[i]);
 	for (size_t i = 0, n; i < front->n_points && st == PB_OK; i += n) {
-		for (n = 1; i + n < front->n_points && strcmp(items[i + n].family, items[i].family) == 0 && strcmp(items[i + n].group, items[i].group) == 0; n++)
+		for (n = 1; i + n < front->n_points && same_group(&items[i + n], &items[i]); n++)
 			;
 		if (by_method && (isnan(items[i].reference) || is_full_precision(items[i].point->row)))
 			continue;
@@ -288,7 +302,7 @@ static enum pb_status add_law(struct pb_scaling *out, const struct pb_front *fro
 		*f = (struct pb_law_fit){ .law = law, .front = front, .family = items[i].family, .label = items[i].group, .form = pb_form_find(form_name(law, front->chance)) };
 		st = take_points(f, items + i, n, out->arena, err);
 		if (st == PB_OK)
-			st = fit_law(f, out->arena, err);
+			st = fit_law(f, n_groups > PB_SCALING_MANY, out->arena, err);
 	}
 	return st;
 }
@@ -361,11 +375,6 @@ enum pb_status pb_scaling_make(struct pb_scaling *out, const struct pb_fronts *f
 				st = add_law(&scaling, front, PB_LAW_DEGRADATION_EXP, err);
 		}
 	}
-	for (size_t i = 0; i < scaling.n; i++)
-		scaling.n_fitted += !scaling.fits[i].reason;
-	for (size_t i = 0; i < scaling.n && scaling.n_fitted <= PB_SCALING_MANY && st == PB_OK; i++)
-		if (!scaling.fits[i].reason)
-			st = add_resamples(&scaling.fits[i], arena, err);
 	if (st != PB_OK)
 		pb_scaling_free(&scaling);
 	else

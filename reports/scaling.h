@@ -10,7 +10,7 @@
 
 #define PB_SCALING_SIZES 4          /* fewer different sizes: no fit */
 #define PB_SCALING_RESAMPLES 200
-#define PB_SCALING_MANY 300         /* more fits than that are not resampled */
+#define PB_SCALING_MANY 150         /* of more settings of a front, those are fitted that have a point on it */
 
 /* Name of the model family: the model's name without what tells its size ("micro-xxs": micro; "llama-3.2-1b": llama-3.2;
  * "micro-s-long": micro-long; "stories260K": stories). */
@@ -30,7 +30,7 @@ struct pb_law_fit {
 	const char *reason;                 /* why there is no fit, or NULL */
 	/* With a fit: */
 	struct pb_fit fit;
-	double *thetas;                     /* resamples (PB_SCALING_RESAMPLES, n_parameters), or NULL */
+	double *thetas;                     /* resamples (PB_SCALING_RESAMPLES, n_parameters) */
 	double boot_low[PB_FORM_PARAMETERS], boot_high[PB_FORM_PARAMETERS];
 	size_t n_boot_failed;
 	struct pb_held_out held, held_straight; /* n is 0: not done. straight: by a line in log-log, of losses */
@@ -41,7 +41,7 @@ struct pb_law_fit {
 struct pb_scaling {
 	struct pb_arena *arena;             /* of the caller */
 	struct pb_law_fit *fits;            /* by front, law, family, label */
-	size_t n, n_fitted;
+	size_t n;
 };
 
 /* The fronts must outlive it. */

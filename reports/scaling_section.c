@@ -165,7 +165,7 @@ static bool fill_series(struct pb_chart_series *series, size_t *n, const struct 
 		for (int k = 0; k < 3 && !residuals; k++) {
 			struct pb_chart_series *s = &series[*n];
 			*s = own;
-			if (k == 0 && (i > 0 || !f->thetas))
+			if (k == 0 && i > 0)
 				continue;
 			s->dash = k == 2 ? PB_DASHED : PB_SOLID;
 			if (!fill_line(s, f, k == 2 ? x1 : x0, k == 1 ? x1 : BEYOND * x1, k == 0, arena))
@@ -207,8 +207,6 @@ static void add_panel(struct pb_section *section, const struct group *g, bool re
 		chart.chart.n_references = 1;
 	} else {
 		chart.caption = "Points: measured, with 95 % intervals. Lines: fits, dashed beyond the largest size. Grey: 95 % of the resampled fits of full precision, or of the first setting.";
-		if (!g->drawn[0]->thetas)
-			chart.caption = "Points: measured, with 95 % intervals. Lines: fits, dashed beyond the largest size.";
 		chart.chart.y_title = loss ? pb_arena_printf(section->arena, "%s (lower is better), log scale", front->metric) : "accuracy, %";
 		chart.chart.y_kind = loss ? PB_AXIS_LOG : PB_AXIS_LINEAR;
 		section->failed = section->failed || !chart.chart.y_title;
@@ -411,8 +409,7 @@ void pb_scaling_section(struct pb_section *out, const struct pb_scaling *scaling
 	struct pb_error ignored;
 	pb_section_init(out, scaling->arena, "scaling", "Scaling laws");
 	pb_section_text(out, "Fits over the sizes of one model family (models whose names differ in a size alone), for each setting that was run on at least %d of them: Huber loss with a "
-		"threshold of 1.345 robust deviations, L-BFGS from a grid of starts. Intervals are 95 %%: profiles of the objective with an F test%s.", PB_SCALING_SIZES,
-		scaling->n_fitted <= PB_SCALING_MANY ? "; resampled ones are in fits.csv" : "; none are resampled, since there are many");
+		"threshold of 1.345 robust deviations, L-BFGS from a grid of starts. Intervals are 95 %%: profiles of the objective with an F test; resampled ones are in fits.csv.", PB_SCALING_SIZES);
 	for (size_t i = 0; i < scaling->n;) {
 		struct group g = group_at(scaling, i);
 		choose(&g, out);

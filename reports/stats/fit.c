@@ -11,6 +11,7 @@
 #define MAX_RUNS 40         /* of L-BFGS from one start */
 #define EFFICIENT 1.345     /* standard deviations at which Huber's estimate is 95 % efficient for normal errors */
 #define SPARSE 47           /* of a large grid, one start in so many is enough to find the size of residuals; no factor of the grid */
+#define SMALL_SPARSE 5      /* the same of smaller ones */
 #define NOTHING 1e-10       /* an objective that is as good as zero: residuals of 1e-5 */
 #define LEAST_HUBER 1e-5    /* residuals below it are as good as none */
 #define FIRST_HUBER 1e-3    /* Hoffmann et al.; nearly absolute errors, to find the size of residuals with */
@@ -258,7 +259,7 @@ static enum pb_status fit_points(struct pb_fit *fit, double huber, struct pb_poo
 	fit->huber = huber > 0.0 ? huber : FIRST_HUBER;
 	enum pb_status st = PB_OK;
 	if (!(huber > 0.0)) {
-		st = search(fit, fit->form->n_starts > 4 * SPARSE ? SPARSE : 1, pool, err);
+		st = search(fit, fit->form->n_starts > 4 * SPARSE ? SPARSE : fit->form->n_starts > 4 * SMALL_SPARSE ? SMALL_SPARSE : 1, pool, err);
 		if (st == PB_OK)
 			st = robust_deviation(fit, &deviation, err);
 		fit->huber = fmax(EFFICIENT * deviation, LEAST_HUBER);
