@@ -251,9 +251,10 @@ static enum pb_status open_moments(struct cell_run *run, const struct pb_task *t
 	if (st)
 		return st;
 	run->base.task_hash = hex;
-	if (!*run->base.calibration && !(object = pb_calibration_json(c->calibration, source.hash, before->config.context)))
-		return pb_out_of_memory(why, "calibration");
-	return describe_data(run, object, why);
+	if (*run->base.calibration)
+		return PB_OK;
+	object = pb_calibration_json(c->calibration, source.hash, before->config.context);
+	return object ? describe_data(run, object, why) : pb_out_of_memory(why, "calibration");
 }
 
 /* A task of the kind `weights`. */

@@ -16,8 +16,9 @@ models:
   - {recipe: r.yaml, share: 0, seeds: [0, 1], quantizers: [paretoq: {tokens: 2560, sequences: 4, length: 32}]}
   - {recipe: r.yaml, name: whole}
 quantizers: [rtn]
-tasks: [world_ppl: {limit: 5}]
+tasks: [world_ppl: {limit: 5}, weights]
 training: {data: data/world/validation.txt}
+calibration: {data: data/world/validation.txt, n_samples: 2, seq_len: 32}
 Y
 paretobench run s.yaml -o one --dry-run | cut -c1-110
 paretobench run s.yaml -o one --jobs 1 --threads 1 --quiet; echo "exit $?"
@@ -25,6 +26,7 @@ paretobench run s.yaml -o two --jobs 3 --threads 2 --quiet; echo "exit $?"
 paretobench rows one -f jsonl --metric nll > one.jsonl; paretobench rows two -f jsonl --metric nll > two.jsonl
 numbers one.jsonl > a; numbers two.jsonl > b; cmp a b && echo "jobs and threads do not matter"
 grep -o '"model":"[^"]*"\|"seed":[0-9]*\|"calibration":.*' one.jsonl | sed -E 's/"hash":"[0-9a-f]{64}"/HASH/; s/"loss":[^,]*/LOSS/; s/,"seed.*//' | paste -sd' \n' | tr -s ' '
+paretobench rows one -f jsonl | grep -o '"calibration":.*' | sort | uniq -c | cut -c1-60
 ls one/models | sed 's/-[0-9a-f]*$/-KEY/'; grep -h '"tokens"\|"steps": [0-9]*,$\|"warmup"' one/models/*/train.json | sort | uniq -c | tr -s ' '
 paretobench run s.yaml -o one --dry-run | cut -c1-60
 # The whole recipe is what `train` makes of it.
