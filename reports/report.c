@@ -131,7 +131,8 @@ static enum pb_status write_part(struct report *r, const struct pb_page_place *p
 	struct pb_text title = { 0 }, page = { 0 };
 	struct pb_view view;
 	pb_text_printf(&title, "%s \u00b7 %s", part->name, *all->title ? all->title : "report");
-	const struct pb_report_input input = { .title = pb_text_c(&title), .rows = &part->rows, .facts = all->facts, .n_facts = all->n_facts, .created_utc = all->created_utc };
+	const struct pb_report_input input = { .title = pb_text_c(&title), .rows = &part->rows, .facts = all->facts, .n_facts = all->n_facts, .created_utc = all->created_utc,
+		.is_part = true };
 	enum pb_status st = pb_text_check(&title, r->err);
 	if (st == PB_OK)
 		st = pb_view_make(&view, &input, r->measure, r->err);

@@ -23,6 +23,7 @@ struct pb_report_input {
 	const struct pb_section *const *sections;   /* further parts, in their order */
 	size_t n_sections;
 	const struct pb_item_stores *items;     /* of the rows; NULL: none */
+	bool is_part;                   /* the rows are a part of a report's: fronts and tables, no fits and no draws */
 	enum pb_by by;                  /* an axis whose front has a chart of its own; PB_BY_SIZE: none */
 };
 

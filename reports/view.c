@@ -486,14 +486,14 @@ static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err
 	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 3, sizeof *view->sections);
 	if (!training || !laws || !sure || !view->sections)
 		return pb_out_of_memory(err, "a report");
-	enum pb_status st = pb_scaling_make(&view->scaling, &view->fronts, view->arena, err);
+	enum pb_status st = view->input->is_part ? PB_OK : pb_scaling_make(&view->scaling, &view->fronts, view->arena, err);
 	if (st != PB_OK)
 		return st;
 	if (n_trainings(view)) {
 		pb_training_section(training, view->input->trainings, view->arena);
 		view->sections[view->n_sections++] = view->training = training;
 	}
-	if (view->main) {
+	if (view->main && !view->input->is_part) {
 		st = pb_front_section(sure, view->main, view->input->by, view->arena, err);
 		if (st != PB_OK)
 			return st;

@@ -58,7 +58,7 @@ static void fill(struct pb_rows *rows, size_t n)
 		const double params = 25000.0 * pow(1.3, (double)model), bits = 1.0 + (double)(setting % 29) * 0.25;
 		r->run = "large";
 		r->cell = text(rows, "%016zx%016zx", model, setting);
-		r->model = text(rows, "model-%02zu", model);
+		r->model = text(rows, "toy-%.0fK", params / 1000.0);
 		r->model_hash = text(rows, "%064zx", model);
 		r->family = setting == 0 ? "full precision" : families[setting % 6];
 		r->quantizer = setting == 0 ? "identity" : text(rows, "method-%02zu", setting % 12);

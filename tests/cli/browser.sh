@@ -41,4 +41,9 @@ timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$PWD
 grep -v '^saw file ' seen
 sed -n 's/^saw file //p' seen | sort -u > files
 wc -l < files | awk '{ print ($1 > 10) ? "links to files" : "few links" }'
+for part in page/*/*.html; do
+	grep -o ' href="[^"#][^"]*"' "$part" | grep -v '"data:' | sed "s|.*href=\"\(.*\)\"|${part#page/}/../\1|"
+done | sort -u > parts
+wc -l < parts | awk '{ print ($1 > 10) ? "links of parts" : "few links of parts" }'
+sed 's|[^/]*[.]html/[.][.]/||' parts >> files
 while read -r file; do [ -f "page/$file" ] || echo "no $file"; done < files
