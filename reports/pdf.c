@@ -182,11 +182,11 @@ static enum pb_status put_panels(struct flow *f)
 	return st;
 }
 
-static void put_cell(struct flow *f, double x, double width, bool right, bool bold, const char *s)
+static void put_cell(struct flow *f, double x, double width, double size, bool right, bool bold, const char *s)
 {
 	struct pb_text shown = { 0 };
-	pb_measure_fit(f->measure, TABLE_SIZE, bold, width - 4.0, s, &shown);
-	pb_canvas_text(f->canvas, right ? x + width - 2.0 : x + 2.0, f->y + 8.0, right ? PB_RIGHT : PB_LEFT, TABLE_SIZE, bold, PB_INK_TEXT, pb_text_c(&shown));
+	pb_measure_fit(f->measure, size, bold, width - 4.0, s, &shown);
+	pb_canvas_text(f->canvas, right ? x + width - 2.0 : x + 2.0, f->y + 8.0, right ? PB_RIGHT : PB_LEFT, size, bold, PB_INK_TEXT, pb_text_c(&shown));
 	end_text(f, &shown);
 }
 
@@ -202,7 +202,7 @@ static void put_table_head(struct flow *f, size_t first, size_t last)
 	static const char *const names[4] = { "model", "quantizer", "bits", "size" };
 	double x = MARGIN + 12.0, value_w = (PAGE_W - MARGIN - x - 284.0) / VALUES_A_TABLE;
 	for (int i = 0; i < 4; i++) {
-		put_cell(f, x, identity_widths[i], i >= 2, true, names[i]);
+		put_cell(f, x, identity_widths[i], TABLE_SIZE, i >= 2, true, names[i]);
 		x += identity_widths[i];
 	}
 	for (size_t i = first; i < last; i++, x += value_w) {
@@ -211,7 +211,7 @@ static void put_table_head(struct flow *f, size_t first, size_t last)
 			pb_text_string(&t, "mean acc, %"); /* as wide as its column */
 		else
 			pb_view_heading(f->view->columns[i], &t);
-		put_cell(f, x, value_w, true, true, pb_text_c(&t));
+		put_cell(f, x, value_w, TABLE_SIZE, true, true, pb_text_c(&t));
 		end_text(f, &t);
 	}
 	f->y += TABLE_LINE;
@@ -229,22 +229,22 @@ static void put_table_row(struct flow *f, const struct pb_view_cell *cell, size_
 	if (bold)
 		pb_canvas_marker(f->canvas, PB_SHAPE_DIAMOND, MARGIN + 5.0, f->y + 5.5, 2.6,
 			main->separated == PB_SEPARATED_NO ? PB_INK_PAPER : PB_INK_TEXT, (struct pb_stroke){ PB_INK_TEXT, 0.6, PB_SOLID });
-	put_cell(f, x, identity_widths[0], false, bold, r->model);
+	put_cell(f, x, identity_widths[0], TABLE_SIZE, false, bold, r->model);
 	x += identity_widths[0];
-	put_cell(f, x, identity_widths[1], false, bold, *r->label ? r->label : r->quantizer);
+	put_cell(f, x, identity_widths[1], TABLE_SIZE, false, bold, *r->label ? r->label : r->quantizer);
 	x += identity_widths[1];
 	if (isfinite(r->effective_bits))
 		pb_text_printf(&t, "%.3f", r->effective_bits);
-	put_cell(f, x, identity_widths[2], true, bold, t.length ? t.data : "n/a");
+	put_cell(f, x, identity_widths[2], TABLE_SIZE, true, bold, t.length ? t.data : "n/a");
 	x += identity_widths[2];
 	if (r->model_bytes != PB_ABSENT)
 		pb_format_size(buffer, (double)r->model_bytes);
-	put_cell(f, x, identity_widths[3], true, bold, r->model_bytes != PB_ABSENT ? buffer : "n/a");
+	put_cell(f, x, identity_widths[3], TABLE_SIZE, true, bold, r->model_bytes != PB_ABSENT ? buffer : "n/a");
 	x += identity_widths[3];
 	for (size_t i = first; i < last; i++, x += value_w) {
 		if (cell->points[i])
 			pb_front_format(f->view->columns[i], cell->points[i]->value, cell->points[i]->stderr_value, buffer);
-		put_cell(f, x, value_w, true, cell->points[i] && cell->points[i]->on_front, cell->points[i] ? buffer : "n/a");
+		put_cell(f, x, value_w, TABLE_SIZE, true, cell->points[i] && cell->points[i]->on_front, cell->points[i] ? buffer : "n/a");
 	}
 	end_text(f, &t);
 	f->y += TABLE_LINE;
@@ -277,69 +277,103 @@ static void put_tables(struct flow *f)
 /* --- further parts --- */
 
 #define MOST_COLUMNS 16
+#define LEAST_SIZE 5.0          /* of a table that is too wide for the page */
+#define BOLD_SHARE 0.88         /* a text's width over its width in bold, at least */
+#define LONG_TEXT 90.0          /* a column of long texts has that width at least */
 
-/* As wide as what they hold, in all as wide as the page: columns of long texts get what the others leave. */
-static void choose_widths(struct flow *f, const struct pb_section_table *table, size_t n_columns, double widths[MOST_COLUMNS])
+/* A table as it is set: the size of its letters, the widths of its columns, and which of them are set in lines. */
+struct grid {
+	const struct pb_section_table *table;
+	size_t n_columns;
+	double size, widths[MOST_COLUMNS];
+	bool wraps[MOST_COLUMNS];
+	struct pb_text texts[MOST_COLUMNS]; /* of the row at hand, in lines */
+};
+
+/* The widest text of a column at its full length, and its widest word. */
+static void measure_column(struct flow *f, const struct grid *g, size_t c, double *whole, double *word)
 {
-	double sum = 0.0, left;
+	const struct pb_section_table *table = g->table;
+	struct pb_text t = { 0 };
+	*whole = pb_measure_width(f->measure, TABLE_SIZE, true, table->columns[c].name);
+	*word = 0.0;
+	for (size_t i = c; i < table->n_fields + table->n_columns; i += table->n_columns) {
+		const bool is_name = i >= table->n_fields;
+		const char *s = is_name ? table->columns[c].name : table->fields[i].text;
+		*whole = fmax(*whole, is_name ? 0.0 : pb_measure_width(f->measure, TABLE_SIZE, false, s));
+		while (*s) {
+			size_t n = strcspn(s, " ");
+			pb_text_clear(&t);
+			pb_text_bytes(&t, s, n);
+			*word = fmax(*word, pb_measure_width(f->measure, TABLE_SIZE, is_name, pb_text_c(&t)));
+			s += n + (s[n] == ' ');
+		}
+	}
+	*whole += 8.0;
+	*word += 8.0;
+	end_text(f, &t);
+}
+
+/* As wide as what they hold, in all as wide as the page, long texts with what the others leave. What is too wide is set smaller,
+ * and what is then too wide still in lines. */
+static void choose_widths(struct flow *f, struct grid *g)
+{
+	double whole[MOST_COLUMNS], word[MOST_COLUMNS], sum = 0.0, least = 0.0;
 	size_t n_wraps = 0;
-	for (size_t c = 0; c < n_columns; c++) {
-		widths[c] = pb_measure_width(f->measure, TABLE_SIZE, true, table->columns[c].name);
-		for (size_t i = c; !table->columns[c].wraps && i < table->n_fields; i += table->n_columns)
-			widths[c] = fmax(widths[c], pb_measure_width(f->measure, TABLE_SIZE, false, table->fields[i].text));
-		widths[c] += 8.0;
-		n_wraps += table->columns[c].wraps;
-		sum += widths[c];
+	for (size_t c = 0; c < g->n_columns; c++) {
+		measure_column(f, g, c, &whole[c], &word[c]);
+		g->wraps[c] = g->table->columns[c].wraps;
+		n_wraps += g->wraps[c];
+		if (g->wraps[c])
+			whole[c] = fmin(whole[c], fmax(LONG_TEXT, word[c]));
+		sum += whole[c];
+		least += word[c];
 	}
-	left = WIDTH - sum;
-	for (size_t c = 0; c < n_columns; c++) {
-		if (left < 0.0)
-			widths[c] *= WIDTH / sum;
-		else if (n_wraps && table->columns[c].wraps)
-			widths[c] += left / (double)n_wraps;
-		else if (!n_wraps)
-			widths[c] += left / (double)n_columns;
+	g->size = fmax(LEAST_SIZE, fmin(TABLE_SIZE, TABLE_SIZE * WIDTH / sum));
+	const double scale = g->size / TABLE_SIZE, left = WIDTH - scale * sum;
+	for (size_t c = 0; c < g->n_columns; c++) {
+		g->widths[c] = scale * whole[c];
+		if (left >= -0.01) {
+			if (!n_wraps || g->wraps[c])
+				g->widths[c] += left / (double)(n_wraps ? n_wraps : g->n_columns);
+		} else {
+			g->wraps[c] = true;
+			if (scale * least >= WIDTH)
+				g->widths[c] = word[c] * WIDTH / least;
+			else
+				g->widths[c] = scale * word[c] + (WIDTH - scale * least) * (whole[c] - word[c]) / (sum - least);
+		}
 	}
 }
 
-static void put_table_names(struct flow *f, const struct pb_section_table *table, size_t n_columns, const double widths[MOST_COLUMNS])
-{
-	double x = MARGIN;
-	for (size_t c = 0; c < n_columns; x += widths[c++])
-		put_cell(f, x, widths[c], table->columns[c].is_number, true, table->columns[c].name);
-	f->y += TABLE_LINE;
-	put_rule(f);
-}
-
-/* The lines of a row, its fields wrapped in `texts`. */
-static size_t wrap_row(struct flow *f, const struct pb_section_table *table, const struct pb_section_field *fields, size_t n_columns, const double widths[MOST_COLUMNS],
-	struct pb_text texts[MOST_COLUMNS])
+/* The texts of a row, or of the head, in lines; how many. */
+static size_t set_row(struct flow *f, struct grid *g, const struct pb_section_field *fields)
 {
 	size_t n_lines = 1;
-	for (size_t c = 0; c < n_columns; c++) {
+	for (size_t c = 0; c < g->n_columns; c++) {
+		const char *s = fields ? fields[c].text : g->table->columns[c].name;
 		size_t n = 1;
-		pb_text_clear(&texts[c]);
-		if (table->columns[c].wraps)
-			n = pb_measure_wrap(f->measure, TABLE_SIZE, widths[c] - 4.0, fields[c].text, &texts[c]);
+		pb_text_clear(&g->texts[c]);
+		if (g->wraps[c])
+			n = pb_measure_wrap(f->measure, g->size, (g->widths[c] - 4.0) * (fields ? 1.0 : BOLD_SHARE), s, &g->texts[c]);
 		else
-			pb_text_string(&texts[c], fields[c].text);
+			pb_text_string(&g->texts[c], s);
 		n_lines = n > n_lines ? n : n_lines;
 	}
 	return n_lines;
 }
 
-static void put_table_fields(struct flow *f, const struct pb_section_table *table, size_t n_columns, const double widths[MOST_COLUMNS],
-	struct pb_text texts[MOST_COLUMNS], size_t n_lines)
+static void put_row(struct flow *f, struct grid *g, bool bold, size_t n_lines)
 {
 	const double top = f->y;
 	double x = MARGIN;
-	for (size_t c = 0; c < n_columns; x += widths[c++]) {
+	for (size_t c = 0; c < g->n_columns; x += g->widths[c++]) {
 		f->y = top;
-		for (char *line = texts[c].length ? texts[c].data : NULL; line;) {
+		for (char *line = g->texts[c].length ? g->texts[c].data : NULL; line;) {
 			char *next = strchr(line, '\n');
 			if (next)
 				*next++ = '\0';
-			put_cell(f, x, widths[c], table->columns[c].is_number, false, line);
+			put_cell(f, x, g->widths[c], g->size, g->table->columns[c].is_number, bold, line);
 			f->y += TABLE_LINE;
 			line = next;
 		}
@@ -350,23 +384,22 @@ static void put_table_fields(struct flow *f, const struct pb_section_table *tabl
 
 static void put_section_table(struct flow *f, const struct pb_section_table *table)
 {
-	struct pb_text texts[MOST_COLUMNS] = { 0 };
-	double widths[MOST_COLUMNS];
-	const size_t n_columns = table->n_columns < MOST_COLUMNS ? table->n_columns : MOST_COLUMNS;
-	choose_widths(f, table, n_columns, widths);
+	struct grid g = { .table = table, .n_columns = table->n_columns < MOST_COLUMNS ? table->n_columns : MOST_COLUMNS };
+	choose_widths(f, &g);
 	f->y += 8.0;
 	need(f, 4 * TABLE_LINE);
-	put_table_names(f, table, n_columns, widths);
+	put_row(f, &g, true, set_row(f, &g, NULL));
 	for (size_t i = 0; i + table->n_columns <= table->n_fields; i += table->n_columns) {
-		size_t n_lines = wrap_row(f, table, table->fields + i, n_columns, widths, texts);
+		size_t n_lines = set_row(f, &g, table->fields + i);
 		if (f->y + TABLE_LINE * (double)n_lines > BOTTOM) {
 			next_page(f);
-			put_table_names(f, table, n_columns, widths);
+			put_row(f, &g, true, set_row(f, &g, NULL));
+			n_lines = set_row(f, &g, table->fields + i);
 		}
-		put_table_fields(f, table, n_columns, widths, texts, n_lines);
+		put_row(f, &g, false, n_lines);
 	}
-	for (int c = 0; c < MOST_COLUMNS; c++)
-		end_text(f, &texts[c]);
+	for (size_t c = 0; c < MOST_COLUMNS; c++)
+		end_text(f, &g.texts[c]);
 	f->y += 6.0;
 }
 
