@@ -192,7 +192,7 @@ static bool add_movement(struct pb_section *out, const struct pb_rows *rows, con
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct pb_row *r = &rows->rows[i];
 		if (is_metric(r, "weights", metric) && r->value > 0.0 && isfinite(r->effective_bits))
-			marks[n++] = (struct mark){ r->quantizer, r->effective_bits, r->value, NAN, r };
+			marks[n++] = (struct mark){ r->family, r->effective_bits, r->value, NAN, r };
 	}
 	if (!n)
 		return false;

@@ -119,11 +119,13 @@ static void movement(void **state)
 	assert_int_equal(pb_section_check(&s, &err), PB_OK);
 	const struct pb_chart *l1 = chart_of(&s, 0);
 	assert_null(chart_of(&s, 1)); /* nobody measured the other */
-	assert_int_equal(l1->n_series, 2);
-	assert_string_equal(l1->series[0].name, "gptq");
-	assert_int_equal(l1->series[0].n, 1);
-	assert_int_equal(l1->series[1].n, 2);
-	assert_true(l1->series[1].x[0] == 2 && l1->series[1].y[0] == 0.4);
+	assert_int_equal(l1->n_series, 1);
+	assert_string_equal(l1->series[0].name, "k-bit");
+	assert_int_equal(l1->series[0].ink, PB_INK_KBIT); /* a family has one colour everywhere */
+	assert_int_equal(l1->series[0].n, 3);
+	assert_true(l1->series[0].x[0] == 2 && l1->series[0].y[0] == 0.4);
+	assert_true(l1->series[0].x[1] == 4 && l1->series[0].y[1] == 0.1);
+	assert_true(l1->series[0].x[2] == 4 && l1->series[0].y[2] == 0.12);
 	pb_rows_free(&rows);
 	pb_arena_free(arena);
 }
