@@ -32,7 +32,10 @@ echo '# changed' >> mine.sh
 paretobench run s.yaml -o one --quiet 2> err; echo "exit $?"
 paretobench rows one -f jsonl | sed 's/.*"status":"\([^"]*\)".*"quantizer":"\([^"]*\)".*/\1 \2/' | sort | uniq -c | sed 's/^ *//'
 paretobench report one -o page --quiet > said; grep -o '; [0-9]* of claimed size, on no front' page/report.html | sort -u
-grep -c external page/fronts.csv; grep external page/fronts.csv | grep -c ',true'
+# On no front of a size; seconds are nobody's claim, and a front of them is for the clock to say.
+grep -c external page/fronts.csv
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i ~ /^on_front/ && $i != "on_front_seconds") on[i] = 1; next }
+	/external/ { for (i in on) n += $i == "true" } END { print length(on), n + 0 }' page/fronts.csv
 # Mistakes.
 try() { q=$1; shift; ev -q "external:program=$q" "$@" > rows.jsonl 2> err; echo "$? $(grep -c '^paretobench: ' err) $(sed 's/^paretobench: //; s/[^ ]*\/rounder/ROUNDER/g; s/[^ ]*\/tmp\/paretobench-external-[^\/]*/TMP/; q' err)"; }
 for how in exit crash nothing huge garbage fifo folder nan shape flat type name silent zero negative words greedy cut late parts-json parts-missing parts-shape parts-both; do try "$R,arg=$how"; done
