@@ -118,6 +118,17 @@ enum pb_status pb_file_read(const char *path, size_t limit, char **data, size_t 
 	return PB_OK;
 }
 
+enum pb_status pb_file_read_typed(const char *path, size_t limit, char **data, size_t *size, struct pb_error *err)
+{
+	enum pb_status st = pb_file_read(path, limit, data, size, err);
+
+	if (!st || st == PB_MEMORY)
+		return st;
+	if (err)
+		err->status = PB_USAGE;
+	return PB_USAGE;
+}
+
 /* Writing. */
 
 #define BUFFER_BYTES 65536

@@ -21,6 +21,8 @@ void pb_map_close(struct pb_map *map);              /* {0} is fine */
  * not by name) are decompressed by pb_file_read_data; pb_file_read gives the bytes as they are. */
 enum pb_status pb_file_read(const char *path, size_t limit, char **data, size_t *size, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_file_read_data(const char *path, size_t limit, char **data, size_t *size, struct pb_error *err) PB_MUST_CHECK;
+/* The same of a file whose name somebody typed: that it cannot be read is a mistake of usage, PB_USAGE, unless memory ran out. */
+enum pb_status pb_file_read_typed(const char *path, size_t limit, char **data, size_t *size, struct pb_error *err) PB_MUST_CHECK;
 
 /* Atomic writing. open -> write* -> commit; abort at any time removes the temporary file. */
 struct pb_writer;

@@ -310,13 +310,10 @@ enum pb_status pb_training_recipe_read(struct pb_training_recipe **out, const ch
 {
 	char *text = NULL;
 	size_t size = 0;
-	enum pb_status st = pb_file_read(path, RECIPE_LIMIT, &text, &size, err);
+	enum pb_status st = pb_file_read_typed(path, RECIPE_LIMIT, &text, &size, err);
 
-	/* A recipe that cannot be read is a mistake of the one who typed its name: exit code 2. */
-	if (st && st != PB_MEMORY && err)
-		err->status = PB_USAGE;
 	if (st)
-		return st == PB_MEMORY ? st : PB_USAGE;
+		return st;
 	st = pb_training_recipe_parse(out, path, text, size, data, err);
 	pb_free(text);
 	return st;

@@ -464,13 +464,10 @@ enum pb_status pb_sweep_read(struct pb_sweep **out, const char *path, const stru
 {
 	char *text = NULL;
 	size_t size = 0;
-	enum pb_status st = pb_file_read(path, SWEEP_LIMIT, &text, &size, err);
+	enum pb_status st = pb_file_read_typed(path, SWEEP_LIMIT, &text, &size, err);
 
-	/* A sweep that cannot be read is a mistake of the one who typed its name: exit code 2. */
-	if (st && st != PB_MEMORY && err)
-		err->status = PB_USAGE;
 	if (st)
-		return st == PB_MEMORY ? st : PB_USAGE;
+		return st;
 	st = pb_sweep_parse(out, path, text, size, data, err);
 	pb_free(text);
 	return st;
