@@ -38,7 +38,7 @@ struct entry {
 	bool is_new;
 };
 
-static int compare_tasks(const struct pb_row *a, const struct pb_row *b)
+int pb_compare_settings(const struct pb_row *a, const struct pb_row *b)
 {
 	int c = strcmp(a->model, b->model);
 
@@ -46,9 +46,33 @@ static int compare_tasks(const struct pb_row *a, const struct pb_row *b)
 		c = strcmp(a->label, b->label);
 	if (!c)
 		c = strcmp(a->quantizer, b->quantizer);
-	if (!c)
-		c = strcmp(a->backend, b->backend);
+	return c ? c : strcmp(a->backend, b->backend);
+}
+
+static int compare_tasks(const struct pb_row *a, const struct pb_row *b)
+{
+	int c = pb_compare_settings(a, b);
+
 	return c ? c : strcmp(a->task, b->task);
+}
+
+int pb_compare_cells(const struct pb_row *a, const struct pb_row *b)
+{
+	int c = compare_tasks(a, b);
+
+	return c ? c : strcmp(kind_of(a), kind_of(b));
+}
+
+static int compare_to_entry(const void *row, const void *entry)
+{
+	const struct pb_compared *e = entry;
+
+	return pb_compare_cells(row, e->base ? e->base : e->now);
+}
+
+const struct pb_compared *pb_compare_find(const struct pb_comparison *c, const struct pb_row *row)
+{
+	return c->n == 0 ? NULL : bsearch(row, c->list, c->n, sizeof(*c->list), compare_to_entry);
 }
 
 static int compare_entries(const void *pa, const void *pb)
@@ -189,29 +213,37 @@ static enum pb_status add_single(struct comparer *c, const struct entry *e, size
 	return PB_OK;
 }
 
-/* All entries of one task of one setting. */
-static enum pb_status compare_task(struct comparer *c, const struct entry *e, size_t n)
+/* Entries of one task of one setting whose metrics say the same: the first of them that both sides have, or else the first. */
+static enum pb_status compare_kind(struct comparer *c, const struct entry *e, size_t n, const struct entry *all, size_t n_all)
 {
-	const char *done = NULL;
+	struct pb_side base = {0}, now = {0};
 	enum pb_status st = PB_OK;
 
-	for (size_t i = 0; !st && i < n && e[i].row->status == PB_ROW_OK;) {
-		size_t m = run_of_metric(e + i, n - i);
-		struct pb_side base, now;
-
+	for (size_t i = 0, m; !st && i < n && !(base.n && now.n); i += m) {
+		m = run_of_metric(e + i, n - i);
 		st = split(c, e + i, m, false, &base);
 		if (!st)
 			st = split(c, e + i, m, true, &now);
-		if (!st && !(done && strcmp(done, kind_of(e[i].row)) == 0)) {
-			bool both = base.n && now.n;
-			bool is_last = i + m == n || e[i + m].row->status != PB_ROW_OK || strcmp(kind_of(e[i + m].row), kind_of(e[i].row)) != 0;
+	}
+	if (!st && base.n && now.n)
+		return add_pair(c, &base, &now);
+	n = run_of_metric(e, n);
+	if (!st)
+		st = split(c, e, n, false, &base);
+	if (!st)
+		st = split(c, e, n, true, &now);
+	return st ? st : add_single(c, all, n_all, &base, &now);
+}
 
-			if (both || is_last) {
-				done = kind_of(e[i].row);
-				st = both ? add_pair(c, &base, &now) : add_single(c, e, n, &base, &now);
-			}
-		}
-		i += m;
+/* All entries of one task of one setting. */
+static enum pb_status compare_task(struct comparer *c, const struct entry *e, size_t n)
+{
+	enum pb_status st = PB_OK;
+
+	for (size_t i = 0, m; !st && i < n && e[i].row->status == PB_ROW_OK; i += m) {
+		for (m = 1; i + m < n && e[i + m].row->status == PB_ROW_OK && strcmp(kind_of(e[i + m].row), kind_of(e[i].row)) == 0;)
+			m++;
+		st = compare_kind(c, e + i, m, e, n);
 	}
 	return st;
 }
@@ -235,7 +267,7 @@ static enum pb_status compare_all(struct comparer *c, struct entry *entries, siz
 static enum pb_status check_common(const struct pb_comparison *c, struct pb_error *err)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (c->list[i].base && c->list[i].now)
+		if ((c->list[i].base && c->list[i].now) || c->list[i].change == PB_CHANGE_FAILED)
 			return PB_OK;
 	return pb_fail(err, PB_USAGE, "compare: no setting has a number in both (same model, label, backend and task)");
 }
@@ -279,11 +311,6 @@ static double margin_of(const char *scale)
 	return strncmp(scale, "acc", 3) == 0 ? PB_COMPARE_MARGIN_ACC : strcmp(scale, "nll") == 0 ? PB_COMPARE_MARGIN_NLL : NAN;
 }
 
-static bool same_setting(const struct pb_row *a, const struct pb_row *b)
-{
-	return strcmp(a->model, b->model) == 0 && strcmp(a->label, b->label) == 0 && strcmp(a->quantizer, b->quantizer) == 0 && strcmp(a->backend, b->backend) == 0;
-}
-
 /* Means of settings with two tasks or more. */
 static enum pb_status add_means(struct pb_comparison *c, struct pb_arena *arena, struct pb_error *err)
 {
@@ -297,7 +324,7 @@ static enum pb_status add_means(struct pb_comparison *c, struct pb_arena *arena,
 		struct pb_compared_mean m = { .base = first, .q = NAN };
 		double sum = 0;
 
-		for (end = i; end < c->n && same_setting(first, c->list[end].base ? c->list[end].base : c->list[end].now); end++) {
+		for (end = i; end < c->n && pb_compare_settings(first, c->list[end].base ? c->list[end].base : c->list[end].now) == 0; end++) {
 			const struct pb_compared *e = &c->list[end];
 
 			if (!e->tested || strcmp(e->pair.scale, "acc") != 0)

@@ -54,6 +54,12 @@ struct pb_comparison {
 /* In the arena, beside the rows, which must outlive it. PB_USAGE when nothing is in both. */
 enum pb_status pb_compare_make(struct pb_comparison *out, struct pb_arena *arena, const struct pb_rows *base, const struct pb_item_stores *base_items,
 	const struct pb_rows *now, const struct pb_item_stores *now_items, struct pb_error *err) PB_MUST_CHECK;
+/* Order of a comparison's list: by model, label, quantizer, backend, task and what its metric measures. 0: one cell, of which one metric is compared. */
+int pb_compare_cells(const struct pb_row *a, const struct pb_row *b);
+/* The same without task and metric. */
+int pb_compare_settings(const struct pb_row *a, const struct pb_row *b);
+/* The entry of the cell that the row is of, or NULL. */
+const struct pb_compared *pb_compare_find(const struct pb_comparison *comparison, const struct pb_row *row);
 /* Verdicts of entries whose pairs are there: q, equivalence, changes, means and counts. */
 enum pb_status pb_compare_judge(struct pb_comparison *comparison, struct pb_arena *arena, struct pb_error *err) PB_MUST_CHECK;
 /* Whether anything got worse or failed. */

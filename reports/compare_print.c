@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/base/json.h"
 #include "reports/compare.h"
+#include "reports/markup.h"
 
 /* Lists of what is alike for all of a kind, in this order. */
 static const enum pb_change listed[] = { PB_CHANGE_WORSE, PB_CHANGE_FAILED, PB_CHANGE_BETTER, PB_CHANGE_REFUSED, PB_CHANGE_UNTESTED, PB_CHANGE_NOISE };
@@ -12,17 +13,12 @@ static const struct pb_row *any_row(const struct pb_compared *e)
 	return e->base ? e->base : e->now;
 }
 
-/* A cell of a Markdown table, or text of a terminal: control characters never get out. */
 static void put_text(struct pb_text *t, const char *s, bool markdown)
 {
-	for (; *s; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			pb_text_char(t, ' ');
-		else if (markdown && strchr("\\`*_|<>[]#&", *s))
-			pb_text_printf(t, "\\%c", *s);
-		else
-			pb_text_char(t, *s);
-	}
+	if (markdown)
+		pb_markdown_escape(t, s);
+	else
+		pb_terminal_escape(t, s);
 }
 
 static void put_value(struct pb_text *t, const char *metric, double value)

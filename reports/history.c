@@ -7,15 +7,6 @@
 
 #define BESIDE 0.03             /* of a run: so much is a series right of the one before, that bars do not cover each other */
 
-/* The entry of the same rows in another comparison with the same base, or NULL. */
-static const struct pb_compared *counterpart(const struct pb_comparison *c, const struct pb_compared *e)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (c->list[i].base == e->base && c->list[i].tested)
-			return &c->list[i];
-	return NULL;
-}
-
 static struct pb_history_line *line_of(struct pb_history *h, struct pb_arena *arena, const struct pb_compared *e)
 {
 	struct pb_history_line *l;
@@ -44,16 +35,18 @@ static int compare_lines(const void *pa, const void *pb)
 }
 
 /* An entry of the first comparison, when all later ones have it, into the sums of its line. */
-static enum pb_status add_entry(struct pb_history *h, struct pb_arena *arena, const struct pb_comparison *comparisons, const struct pb_compared *e, struct pb_error *err)
+static enum pb_status add_entry(struct pb_history *h, struct pb_arena *arena, const struct pb_compared *e, struct pb_error *err)
 {
 	const struct pb_compared **all = pb_arena_alloc(arena, h->n_runs, sizeof(*all));
 	struct pb_history_line *l;
 
 	if (!all)
 		return pb_out_of_memory(err, "a history");
-	for (size_t k = 1; k < h->n_runs; k++)
-		if (!(all[k] = k == 1 ? e : counterpart(&comparisons[k], e)))
+	for (size_t k = 1; k < h->n_runs; k++) {
+		all[k] = pb_compare_find(&h->comparisons[k], e->base);
+		if (!all[k] || !all[k]->tested || all[k]->base != e->base)
 			return PB_OK;
+	}
 	if (!(l = line_of(h, arena, e)))
 		return pb_out_of_memory(err, "a history");
 	l->n_cells++;
@@ -69,8 +62,8 @@ static enum pb_status add_entry(struct pb_history *h, struct pb_arena *arena, co
 
 enum pb_status pb_history_make(struct pb_history *out, struct pb_arena *arena, const struct pb_history_run *runs, size_t n, struct pb_error *err)
 {
-	struct pb_history h = { .runs = runs, .n_runs = n };
 	struct pb_comparison *comparisons = pb_arena_alloc(arena, n, sizeof(*comparisons));
+	struct pb_history h = { .runs = runs, .n_runs = n, .comparisons = comparisons };
 	enum pb_status st = comparisons ? PB_OK : pb_out_of_memory(err, "a history");
 
 	for (size_t k = 1; !st && k < n; k++) {
@@ -82,7 +75,9 @@ enum pb_status pb_history_make(struct pb_history *out, struct pb_arena *arena, c
 		st = pb_out_of_memory(err, "a history");
 	for (size_t i = 0; !st && i < comparisons[1].n; i++)
 		if (comparisons[1].list[i].tested)
-			st = add_entry(&h, arena, comparisons, &comparisons[1].list[i], err);
+			st = add_entry(&h, arena, &comparisons[1].list[i], err);
+	if (!st)
+		st = pb_regressions_find(&h.regressions, arena, comparisons, n, err);
 	if (st)
 		return st;
 	for (size_t i = 0; i < comparisons[1].n; i++)
@@ -102,61 +97,6 @@ enum pb_status pb_history_make(struct pb_history *out, struct pb_arena *arena, c
 	return PB_OK;
 }
 
-/* --- words --- */
-
-static bool is_percent(const struct pb_history_line *l)
-{
-	return strncmp(l->scale, "acc", 3) == 0;
-}
-
-static double unit_of(const struct pb_history_line *l)
-{
-	return is_percent(l) ? 100 : 1;
-}
-
-/* "+0.12 ± 0.30" in percentage points, or on the scale of the metric's items. */
-static void put_change(struct pb_text *t, const struct pb_history_line *l, size_t k)
-{
-	char text[64];
-
-	pb_format_value(text, unit_of(l) * l->change[k], PB_Z95 * unit_of(l) * l->error[k]);
-	pb_text_printf(t, "%s%s", l->change[k] >= 0 ? "+" : "", text);
-}
-
-static const char *date_of(const struct pb_history_run *run)
-{
-	const char *first = "";
-
-	for (size_t i = 0; i < run->rows->n; i++)
-		if (run->rows->rows[i].started_utc[0] && (!first[0] || strcmp(run->rows->rows[i].started_utc, first) < 0))
-			first = run->rows->rows[i].started_utc;
-	return first;
-}
-
-enum pb_status pb_history_print(const struct pb_history *h, struct pb_text *out, struct pb_error *err)
-{
-	struct pb_text field = {0};
-
-	for (size_t k = 0; k < h->n_runs; k++)
-		pb_text_printf(out, "run %-3zu %s  %s\n", k + 1, h->runs[k].name, date_of(&h->runs[k]));
-	pb_text_string(out, "\nMean over cells in run 1, and its paired change since, with 95 %; (worse, better): cells that changed. Accuracies in percent.\n");
-	if (h->n_left)
-		pb_text_printf(out, "Left out: %zu metrics of cells, which a later run lacks or has otherwise.\n", h->n_left);
-	for (size_t i = 0; i < h->n_lines; i++) {
-		const struct pb_history_line *l = &h->lines[i];
-
-		pb_text_printf(out, "\n%s %s, %zu cells\n%7s  %.4f\n", l->task, l->metric, l->n_cells, "run 1", unit_of(l) * l->first);
-		for (size_t k = 1; k < h->n_runs; k++) {
-			pb_text_clear(&field);
-			put_change(&field, l, k);
-			pb_text_printf(out, "  run %-3zu %s  (%zu, %zu)\n", k + 1, pb_text_c(&field), l->worse[k], l->better[k]);
-		}
-	}
-	out->failed = out->failed || field.failed;
-	pb_text_free(&field);
-	return pb_text_check(out, err);
-}
-
 /* --- the section --- */
 
 static bool fill_series(struct pb_chart_series *s, struct pb_arena *arena, const struct pb_history *h, const struct pb_history_line *l, size_t number)
@@ -170,9 +110,9 @@ static bool fill_series(struct pb_chart_series *s, struct pb_arena *arena, const
 	high = low + h->n_runs;
 	for (size_t k = 0; k < h->n_runs; k++) {
 		x[k] = (double)(k + 1) + BESIDE * (double)number;
-		y[k] = unit_of(l) * l->change[k];
-		low[k] = unit_of(l) * (l->change[k] - PB_Z95 * l->error[k]);
-		high[k] = unit_of(l) * (l->change[k] + PB_Z95 * l->error[k]);
+		y[k] = pb_history_unit(l) * l->change[k];
+		low[k] = pb_history_unit(l) * (l->change[k] - PB_Z95 * l->error[k]);
+		high[k] = pb_history_unit(l) * (l->change[k] + PB_Z95 * l->error[k]);
 	}
 	*s = (struct pb_chart_series){ .name = pb_arena_printf(arena, "%s %s", l->task, l->metric), .ink = pb_chart_ink(number), .shape = pb_chart_shape(number), .n = h->n_runs, .x = x,
 		.y = y, .low = low, .high = high, .line = true, .marks = true };
@@ -192,7 +132,7 @@ static void add_chart(struct pb_section *out, const struct pb_history *h, bool p
 	for (size_t i = 0; i < h->n_lines; i++) {
 		const struct pb_history_line *l = &h->lines[i];
 
-		if (is_percent(l) != percent || (!percent && strcmp(l->scale, "nll") != 0))
+		if (pb_history_is_percent(l) != percent || (!percent && strcmp(l->scale, "nll") != 0))
 			continue;
 		if (!fill_series(&series[n], out->arena, h, l, n)) {
 			out->failed = true;
@@ -210,6 +150,39 @@ static void add_chart(struct pb_section *out, const struct pb_history *h, bool p
 			.references = &zero, .n_references = 1 } });
 }
 
+static void add_regressions(struct pb_section *out, const struct pb_regressions *r)
+{
+	static const struct pb_section_column columns[] = { { "state", false, false }, { "setting", false, true }, { "model", false, false }, { "what", false, true },
+		{ "last difference (95 %)", false, true }, { "seen in runs", false, true } };
+	struct pb_section_table *table;
+	struct pb_text text = {0};
+
+	pb_section_text(out, "Regressions: %zu confirmed, %zu suspected, %zu gone. Seen is what is worse than in the first run with q < %g after Benjamini and Hochberg over all tests of the run "
+		"and beyond %g standard errors, or what has failed; confirmed, what two runs in a row have seen; suspected, what the last run alone has.", r->n_states[PB_REGRESSION_CONFIRMED],
+		r->n_states[PB_REGRESSION_SUSPECTED], r->n_states[PB_REGRESSION_GONE], PB_COMPARE_LEVEL, PB_COMPARE_ERRORS);
+	if (!r->n)
+		return;
+	table = pb_section_table(out, columns, sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < r->n; i++) {
+		const struct pb_regression *x = &r->list[i];
+		void (*const put[])(struct pb_text *, const struct pb_regression *) = { pb_regression_put_what, pb_regression_put_size };
+
+		pb_table_text(table, "%s", pb_regression_state_name(x->state));
+		pb_table_text(table, "%s", x->base->label);
+		pb_table_text(table, "%s", x->base->model);
+		for (size_t k = 0; k < sizeof(put) / sizeof(put[0]); k++) {
+			pb_text_clear(&text);
+			put[k](&text, x);
+			pb_table_text(table, "%s", pb_text_c(&text));
+		}
+		pb_text_clear(&text);
+		pb_regression_put_runs(&text, r, x);
+		pb_table_text(table, "%s", pb_text_c(&text));
+	}
+	out->failed = out->failed || text.failed;
+	pb_text_free(&text);
+}
+
 void pb_history_section(struct pb_section *out, const struct pb_history *h, struct pb_arena *arena)
 {
 	static const struct pb_section_column run_columns[] = { { "run", true, false }, { "name", false, true }, { "begun", false, false } };
@@ -219,13 +192,14 @@ void pb_history_section(struct pb_section *out, const struct pb_history *h, stru
 	struct pb_text text = {0};
 
 	pb_section_init(out, arena, "history", "History");
+	add_regressions(out, &h->regressions);
 	add_chart(out, h, true);
 	add_chart(out, h, false);
 	table = pb_section_table(out, run_columns, sizeof(run_columns) / sizeof(run_columns[0]));
 	for (size_t k = 0; k < h->n_runs; k++) {
 		pb_table_number(table, (double)(k + 1), "%zu", k + 1);
 		pb_table_text(table, "%s", h->runs[k].name);
-		pb_table_text(table, "%s", date_of(&h->runs[k]));
+		pb_table_text(table, "%s", pb_history_begun(&h->runs[k]));
 	}
 	if (h->n_left)
 		pb_section_note(out, "%zu metrics of cells are left out, which a later run lacks or has otherwise.", h->n_left);
@@ -235,11 +209,11 @@ void pb_history_section(struct pb_section *out, const struct pb_history *h, stru
 			const struct pb_history_line *l = &h->lines[i];
 
 			pb_text_clear(&text);
-			put_change(&text, l, k);
+			pb_history_put_change(&text, l, k);
 			pb_table_text(table, "%s %s", l->task, l->metric);
 			pb_table_number(table, (double)l->n_cells, "%zu", l->n_cells);
 			pb_table_number(table, (double)(k + 1), "%zu", k + 1);
-			pb_table_number(table, unit_of(l) * l->change[k], "%s%s", pb_text_c(&text), is_percent(l) ? " pp" : "");
+			pb_table_number(table, pb_history_unit(l) * l->change[k], "%s%s", pb_text_c(&text), pb_history_is_percent(l) ? " pp" : "");
 			pb_table_number(table, (double)l->worse[k], "%zu", l->worse[k]);
 			pb_table_number(table, (double)l->better[k], "%zu", l->better[k]);
 		}

@@ -39,6 +39,14 @@ void pb_markup_escape(struct pb_text *out, const char *s)
 	}
 }
 
+void pb_terminal_escape(struct pb_text *out, const char *s)
+{
+	for (const char *end = s + strlen(s); s < end;) {
+		uint32_t c = pb_utf8_next(&s, end);
+		put(out, is_control(c) ? ' ' : c);
+	}
+}
+
 void pb_markdown_escape(struct pb_text *out, const char *s)
 {
 	for (const char *end = s + strlen(s); s < end;) {

@@ -1,4 +1,4 @@
-/* Escaping of text for the two markups that reports write. Everything that comes from rows passes here. */
+/* Escaping of text for what reports write. Everything that comes from rows passes here. */
 #ifndef PB_REPORTS_MARKUP_H
 #define PB_REPORTS_MARKUP_H
 
@@ -9,5 +9,7 @@
 void pb_markup_escape(struct pb_text *out, const char *s);
 /* For Markdown in one line: what could start markup or end a table cell is escaped, line feeds become blanks. */
 void pb_markdown_escape(struct pb_text *out, const char *s);
+/* For a terminal, in one line: control characters become blanks, malformed UTF-8 U+FFFD. */
+void pb_terminal_escape(struct pb_text *out, const char *s);
 
 #endif

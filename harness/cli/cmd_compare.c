@@ -1,4 +1,5 @@
 /* paretobench compare: what got better or worse from one run to another. */
+#include <stdlib.h>
 #include <string.h>
 #include "harness/cli/cli.h"
 #include "harness/cli/records.h"
@@ -7,15 +8,16 @@
 
 struct compare_state {
 	enum pb_compare_format format;
-	bool all, fail, history;
+	bool all, history;
+	const char *fail_on;        /* "regression", "suspected"; NULL */
 	const char *folder;
 };
 
 static const struct pb_flag flags[] = {
 	{ "format", 'f', "FORMAT", "table, md or json (default: table)" },
 	{ "all", 'a', NULL, "list what is within noise, too" },
-	{ "fail-on", 0, "WHAT", "regression: exit code 3 when anything got worse or has failed" },
-	{ "history", 0, NULL, "two runs or more, in their order: what the means of tasks did since the first" },
+	{ "fail-on", 0, "WHAT", "exit code 3 for a regression (with --history: one that is confirmed), or suspected (also those)" },
+	{ "history", 0, NULL, "two runs or more, in their order: regressions seen in two in a row, and means of tasks since the first" },
 	{ "output", 'o', "DIR", "with --history: a report with the figure, too" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -39,8 +41,8 @@ static enum pb_status compare_set(void *state, struct pb_cli *cli, const char *n
 		return PB_OK;
 	}
 	if (strcmp(name, "fail-on") == 0) {
-		s->fail = strcmp(value, "regression") == 0;
-		return s->fail ? PB_OK : pb_fail(err, PB_USAGE, "--fail-on %s: it can be: regression", value);
+		s->fail_on = value;
+		return strcmp(value, "regression") == 0 || strcmp(value, "suspected") == 0 ? PB_OK : pb_fail(err, PB_USAGE, "--fail-on %s: choose one of regression, suspected", value);
 	}
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
 		if (strcmp(value, formats[i]) == 0) {
@@ -68,29 +70,64 @@ static enum pb_status write_history(struct pb_cli *cli, const struct pb_history 
 	return st;
 }
 
-static enum pb_status history_run(struct compare_state *s, struct pb_cli *cli, struct pb_error *err)
+static int compare_begun(const void *pa, const void *pb)
 {
-	struct pb_records *records = pb_arena_alloc(cli->arena, cli->n_args, sizeof(*records));
-	struct pb_history_run *runs = pb_arena_alloc(cli->arena, cli->n_args, sizeof(*runs));
+	const struct pb_history_run *a = pa, *b = pb;
+	int c = strcmp(pb_history_begun(a), pb_history_begun(b));
+
+	return c ? c : strcmp(a->name, b->name);
+}
+
+/* The runs of a folder stand in the order in which they were begun; what was named one by one stands as it was named. */
+static void order_folders(struct pb_history_run *runs, const struct pb_record_names *names)
+{
+	for (size_t i = 0, n; i < names->n; i += n) {
+		for (n = 1; names->folders[i] && i + n < names->n && names->folders[i + n] == names->folders[i];)
+			n++;
+		qsort(runs + i, n, sizeof(*runs), compare_begun);
+	}
+}
+
+static enum pb_status history_run(struct compare_state *s, struct pb_cli *cli, int *code, struct pb_error *err)
+{
+	struct pb_record_names names = {0};
+	struct pb_records *records = NULL;
+	struct pb_history_run *runs = NULL;
 	struct pb_history history;
 	struct pb_text t = {0};
-	enum pb_status st = records && runs ? pb_records_check(cli->args, cli->n_args, err) : pb_out_of_memory(err, "a history");
+	enum pb_status st = pb_record_names_find(&names, cli->arena, cli->args, cli->n_args, err);
 
-	for (size_t i = 0; !st && i < cli->n_args; i++) {
-		st = pb_records_open(&records[i], cli->args + i, 1, err);
-		if (!st)
-			runs[i] = (struct pb_history_run){ cli->args[i], &records[i].rows, pb_records_items(&records[i]) };
-	}
+	if (!st && names.n < 2)
+		st = pb_fail(err, PB_USAGE, "compare: --history takes two runs or more");
 	if (!st)
-		st = pb_history_make(&history, cli->arena, runs, cli->n_args, err);
+		st = pb_records_check(names.names, names.n, err);
+	if (!st) {
+		records = pb_arena_alloc(cli->arena, names.n, sizeof(*records));
+		runs = pb_arena_alloc(cli->arena, names.n, sizeof(*runs));
+		st = records && runs ? PB_OK : pb_out_of_memory(err, "a history");
+	}
+	for (size_t i = 0; !st && i < names.n; i++) {
+		st = pb_records_open(&records[i], names.names + i, 1, err);
+		if (!st)
+			runs[i] = (struct pb_history_run){ names.names[i], &records[i].rows, pb_records_items(&records[i]) };
+	}
+	if (!st) {
+		order_folders(runs, &names);
+		st = pb_history_make(&history, cli->arena, runs, names.n, err);
+	}
 	if (!st && s->folder)
 		st = write_history(cli, &history, s->folder, err);
 	if (!st)
-		st = pb_history_print(&history, &t, err);
+		st = pb_history_print(&history, s->format, &t, err);
 	if (!st)
 		st = pb_print(&t, err);
+	if (!st && s->fail_on) {
+		const size_t *n = history.regressions.n_states;
+
+		*code = n[PB_REGRESSION_CONFIRMED] || (strcmp(s->fail_on, "suspected") == 0 && n[PB_REGRESSION_SUSPECTED]) ? 3 : 0;
+	}
 	pb_text_free(&t);
-	for (size_t i = 0; records && i < cli->n_args; i++)
+	for (size_t i = 0; records && i < names.n; i++)
 		pb_records_close(&records[i]);
 	return st;
 }
@@ -101,14 +138,18 @@ static enum pb_status compare_run(void *state, struct pb_cli *cli, int *code, st
 	struct pb_records base = {0}, now = {0};
 	struct pb_item_stores base_items, now_items;
 	struct pb_comparison comparison = {0};
-	struct pb_compare_names names = { cli->args[0], cli->args[1], s->all };
+	struct pb_compare_names names = { .all = s->all };
 	struct pb_text t = {0};
 	enum pb_status st;
 
 	if (s->history)
-		return history_run(s, cli, err);
-	if (cli->n_args > 2)
-		return pb_fail(err, PB_USAGE, "compare: more than two runs; with --history they may be");
+		return history_run(s, cli, code, err);
+	if (cli->n_args != 2)
+		return pb_fail(err, PB_USAGE, cli->n_args < 2 ? "compare: one run; it takes two" : "compare: more than two runs; with --history they may be");
+	if (s->folder)
+		return pb_fail(err, PB_USAGE, "--output %s: it is for --history; `report` makes pages of runs", s->folder);
+	names.base = cli->args[0];
+	names.now = cli->args[1];
 	st = pb_records_open(&base, cli->args, 1, err);
 	if (!st)
 		st = pb_records_open(&now, cli->args + 1, 1, err);
@@ -121,7 +162,7 @@ static enum pb_status compare_run(void *state, struct pb_cli *cli, int *code, st
 		st = pb_compare_print(&comparison, &names, s->format, &t, err);
 	if (!st)
 		st = pb_print(&t, err);
-	if (!st && s->fail && pb_compare_is_regression(&comparison))
+	if (!st && s->fail_on && pb_compare_is_regression(&comparison))
 		*code = 3;
 	pb_text_free(&t);
 	pb_records_close(&base);
@@ -138,9 +179,13 @@ const struct pb_command pb_cmd_compare = {
 		"Hochberg over all tests, and beyond two standard errors of the paired difference; everything else is within noise.\n"
 		"What may not be compared (another definition of the task, protocol, data or tokenizer) is listed with what differs.\n"
 		"BASE and NEW are folders of runs, or files as `rows` takes them, whose values are compared by their errors alone.\n"
-		"--history takes any number of runs and tells of each task the mean paired change since the first.",
+		"--history takes any number of runs, oldest first, and compares each with the first; a folder of runs stands for them in\n"
+		"the order in which they were begun. A regression is confirmed when two runs in a row have it, of those that measured it;\n"
+		"suspected, when the last one alone has it; gone, when the last one has it no more. So for a nightly job:\n"
+		"    paretobench run nightly.yaml -o nights/$(date +%F); paretobench compare --history nights --fail-on regression\n"
+		"It tells of each task the mean paired change since the first run, too.",
 	.flags = flags,
-	.least = 2,
+	.least = 1,
 	.most = 1000,
 	.set = compare_set,
 	.state_size = sizeof(struct compare_state),

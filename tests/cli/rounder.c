@@ -1,4 +1,4 @@
-/* rounder IN OUT [HOW]: a program for the quantizer `external`. Rounds the weights of IN to multiples of 1/64, or fails as HOW
+/* rounder IN OUT [HOW]: a program for the quantizer `external`. Rounds the weights of IN to multiples of 1/64, to halves, or fails as HOW
  * says; what it makes must be the same in every run. */
 #include <fcntl.h>
 #include <math.h>
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
 
 	pb_float_read(from->dtype, from->data, 0, n, w);
 	for (uint64_t i = 0; i < n; i++)
-		w[i] = rintf(w[i] * 64) / 64;
+		w[i] = rintf(w[i] * (is(how, "coarse") ? 2 : 64)) / (is(how, "coarse") ? 2 : 64);
 	to.tensor.data = w;
 	/* What it was told of the data must be there, and no more. */
 	if (is(how, "needs") && (!pb_safetensors_find(in, "second_moment") || !pb_safetensors_find(in, "mean_abs") || !pb_safetensors_find(in, "gradient_sq")))

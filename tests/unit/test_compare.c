@@ -9,7 +9,7 @@
 #include "core/base/json.h"
 #include "core/base/memory.h"
 #include "core/base/rng.h"
-#include "reports/compare.h"
+#include "reports/regressions.h"
 #include "tests/unit/expect.h"
 #include "tests/unit/scratch.h"
 
@@ -116,6 +116,147 @@ static void planted_regression(void **state)
 	}
 	assert_in_range(found, 19, 20);
 	assert_in_range(others, 0, 2);
+}
+
+/* Three runs of the same settings, which get each item of the same questions otherwise than they should with a probability of 1 %; the first entry of
+ * night k also loses a share of lost[k] of the items that it had right. */
+static void simulate_nights(struct pb_stored_item *runs[3], size_t n, uint64_t stream, const double lost[3])
+{
+	static const double values[2] = { -1, -2 };
+	struct pb_rng rng = pb_rng_make(78, stream);
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool right = pb_rng_unit(&rng) < 0.6;
+
+		for (int k = 0; k < 3; k++) {
+			bool flips = pb_rng_unit(&rng) < 0.01, loses = pb_rng_unit(&rng) < lost[k];
+
+			runs[k][i] = (struct pb_stored_item){ .index = i, .n_values = 2, .values = values, .weight = 1, .gold = 0, .chosen = right != flips && !loses ? 0 : 1,
+				.chosen_norm = 0 };
+		}
+	}
+}
+
+/* What the last two of three nights say of CELLS settings on TASKS tasks of n items. */
+static void judge_nights(struct pb_regressions *r, struct pb_comparison c[3], struct pb_arena *arena, struct pb_rows *rows, size_t n, uint64_t stream, const double lost[3])
+{
+	static const char *const models[CELLS] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l" }, *const tasks[TASKS] = { "x", "y", "z" };
+	static const double none[3] = {0};
+	struct pb_stored_item *runs[3];
+
+	for (int k = 0; k < 3; k++) {
+		runs[k] = pb_arena_alloc(arena, n, sizeof(*runs[k]));
+		c[k] = (struct pb_comparison){ .list = pb_arena_alloc(arena, CELLS * TASKS, sizeof(*c->list)) };
+	}
+	for (size_t i = 0; i < CELLS * TASKS; i++)
+		(void)add_row(rows, models[i / TASKS], tasks[i % TASKS], "acc", 0.6);
+	for (size_t i = 0; i < CELLS * TASKS; i++) {
+		simulate_nights(runs, n, stream * CELLS * TASKS + i, i ? none : lost);
+		for (int k = 1; k < 3; k++) {
+			struct pb_compared *e = &c[k].list[c[k].n++];
+
+			*e = (struct pb_compared){ .base = &rows->rows[i], .now = &rows->rows[i], .why = "", .tested = true };
+			OK(pb_pair_items(&e->pair, arena, "acc", &(struct pb_items){ runs[0], n }, 1, &(struct pb_items){ runs[k], n }, 1, ERR));
+		}
+	}
+	for (int k = 1; k < 3; k++)
+		OK(pb_compare_judge(&c[k], arena, ERR));
+	OK(pb_regressions_find(r, arena, c, 3, ERR));
+}
+
+struct nights {
+	size_t suspected, confirmed, gone;              /* simulations with any */
+	size_t found[PB_REGRESSION_STATES];             /* states of the first entry */
+};
+
+static struct nights count_nights(size_t simulations, size_t n, uint64_t stream, double second, double third)
+{
+	struct nights out = {0};
+
+	for (uint64_t k = 0; k < simulations; k++) {
+		struct pb_arena *arena = pb_arena_new();
+		struct pb_rows rows;
+		struct pb_comparison c[3];
+		struct pb_regressions r;
+
+		pb_rows_init(&rows);
+		judge_nights(&r, c, arena, &rows, n, stream + k, (const double[3]){ 0, second, third });
+		out.suspected += r.n_states[PB_REGRESSION_SUSPECTED] > 0;
+		out.confirmed += r.n_states[PB_REGRESSION_CONFIRMED] > 0;
+		out.gone += r.n_states[PB_REGRESSION_GONE] > 0;
+		for (size_t i = 0; i < r.n; i++)
+			if (r.list[i].base == &rows.rows[0] && r.list[i].entry)
+				out.found[r.list[i].state]++;
+		pb_rows_free(&rows);
+		pb_arena_free(arena);
+	}
+	return out;
+}
+
+static void false_alarms_of_nights(void **state)
+{
+	struct nights n = count_nights(200, 500, 0, 0, 0);
+
+	(void)state;
+	/* A night suspects something in one of 200 at most, one side of a level of 1 %: of 200, more than 5 would be seen once in 1700 times. That two
+	 * nights see the same is rarer still, though they share the first run: more than one of 200 is no chance. */
+	assert_in_range(n.suspected, 0, 5);
+	assert_in_range(n.gone, 0, 5);
+	assert_in_range(n.confirmed, 0, 1);
+}
+
+static void planted_nights(void **state)
+{
+	struct nights both = count_nights(20, 5000, 1000, 0.03, 0.03), last = count_nights(20, 5000, 2000, 0, 0.03), before = count_nights(20, 5000, 3000, 0.03, 0);
+
+	(void)state;
+	assert_in_range(both.found[PB_REGRESSION_CONFIRMED], 18, 20);
+	assert_in_range(last.found[PB_REGRESSION_SUSPECTED], 18, 20);
+	assert_int_equal(last.found[PB_REGRESSION_CONFIRMED], 0);
+	assert_in_range(before.found[PB_REGRESSION_GONE], 18, 20);
+	assert_int_equal(before.found[PB_REGRESSION_CONFIRMED] + before.found[PB_REGRESSION_SUSPECTED], 0);
+}
+
+/* Rows of one cell through the nights, as comparisons say it. */
+static void states_of_nights(void **state)
+{
+	static const struct { const char *nights; enum pb_regression_state state; size_t since, last; } cases[] = {
+		{ "w", PB_REGRESSION_SUSPECTED, 1, 1 }, { "ww", PB_REGRESSION_CONFIRMED, 1, 2 }, { "w.", PB_REGRESSION_GONE, 1, 1 }, { "w.w", PB_REGRESSION_SUSPECTED, 3, 3 },
+		{ "ww.", PB_REGRESSION_GONE, 1, 2 }, { "w?w", PB_REGRESSION_CONFIRMED, 1, 3 }, { "w?", PB_REGRESSION_SUSPECTED, 1, 1 }, { "ww?", PB_REGRESSION_CONFIRMED, 1, 2 },
+		{ "fw", PB_REGRESSION_CONFIRMED, 1, 2 }, { "wf", PB_REGRESSION_CONFIRMED, 1, 2 }, { "+w", PB_REGRESSION_SUSPECTED, 2, 2 }, { "w+", PB_REGRESSION_GONE, 1, 1 },
+		{ "..www", PB_REGRESSION_CONFIRMED, 3, 5 }, { "?rw", PB_REGRESSION_SUSPECTED, 3, 3 },
+	};
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_rows rows;
+
+	(void)state;
+	pb_rows_init(&rows);
+	(void)add_row(&rows, "m", "x", "acc", 0.5);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = strlen(cases[i].nights);
+		struct pb_comparison c[8] = {0};
+		struct pb_compared entries[8];
+		struct pb_regressions r;
+
+		for (size_t k = 1; k <= n; k++) {
+			const char *codes = "w.f+r";
+			const char *at = strchr(codes, cases[i].nights[k - 1]);
+			static const enum pb_change changes[] = { PB_CHANGE_WORSE, PB_CHANGE_NOISE, PB_CHANGE_FAILED, PB_CHANGE_BETTER, PB_CHANGE_REFUSED };
+
+			if (!at)
+				continue;
+			entries[k] = (struct pb_compared){ .base = rows.rows, .change = changes[at - codes], .why = "" };
+			c[k] = (struct pb_comparison){ .list = &entries[k], .n = 1 };
+		}
+		OK(pb_regressions_find(&r, arena, c, n + 1, ERR));
+		assert_int_equal(r.n, 1);
+		assert_int_equal(r.list[0].state, cases[i].state);
+		assert_int_equal(r.list[0].since, cases[i].since);
+		assert_int_equal(r.list[0].last, cases[i].last);
+		assert_ptr_equal(r.list[0].entry, &entries[cases[i].last]);
+	}
+	pb_rows_free(&rows);
+	pb_arena_free(arena);
 }
 
 static const struct pb_compared *entry_of(const struct pb_comparison *c, const char *model, const char *metric)
@@ -227,6 +368,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(false_alarms),
 		cmocka_unit_test(planted_regression),
+		cmocka_unit_test(false_alarms_of_nights),
+		cmocka_unit_test(planted_nights),
+		cmocka_unit_test(states_of_nights),
 		cmocka_unit_test(matching),
 		cmocka_unit_test(nothing_in_common),
 	};
