@@ -298,15 +298,14 @@ enum pb_status pb_compare_make(struct pb_comparison *out, struct pb_arena *arena
 
 /* --- verdicts --- */
 
-static enum pb_change verdict(const struct pb_mean *difference, double q, bool higher_is_better)
+static enum pb_change verdict(const struct pb_mean *difference, double q, bool higher_is_better, bool spread_unknown)
 {
-	if (!(q < PB_COMPARE_LEVEL) || !(fabs(difference->value) > PB_COMPARE_ERRORS * difference->stderr_value))
+	if (spread_unknown || !(q < PB_COMPARE_LEVEL) || !(fabs(difference->value) > PB_COMPARE_ERRORS * difference->stderr_value))
 		return PB_CHANGE_NOISE;
 	return (difference->value > 0) == higher_is_better ? PB_CHANGE_BETTER : PB_CHANGE_WORSE;
 }
 
-/* NaN: no margin is set for this kind. */
-static double margin_of(const char *scale)
+double pb_compare_margin(const char *scale)
 {
 	return strncmp(scale, "acc", 3) == 0 ? PB_COMPARE_MARGIN_ACC : strcmp(scale, "nll") == 0 ? PB_COMPARE_MARGIN_NLL : NAN;
 }
@@ -332,6 +331,7 @@ static enum pb_status add_means(struct pb_comparison *c, struct pb_arena *arena,
 			sum += e->pair.difference.value;
 			errors[m.n_tasks++] = e->pair.difference.stderr_value;
 			m.difference.n += e->pair.difference.n;
+			m.spread_unknown = m.spread_unknown || e->pair.spread_unknown;
 		}
 		if (m.n_tasks < 2)
 			continue;
@@ -360,14 +360,15 @@ static enum pb_status judge_family(struct pb_comparison *c, double *p, double *q
 
 		if (e->tested) {
 			e->q = q[i];
-			e->change = verdict(&e->pair.difference, e->q, e->pair.higher_is_better);
-			e->equivalent = pb_equivalence_test(&e->pair.difference, margin_of(e->pair.scale)).equivalent;
+			e->change = verdict(&e->pair.difference, e->q, e->pair.higher_is_better, e->pair.spread_unknown);
+			e->by_seed = e->change != verdict(&e->pair.difference, e->q, e->pair.higher_is_better, false);
+			e->equivalent = pb_equivalence_test(&e->pair.difference, pb_compare_margin(e->pair.scale)).equivalent;
 		}
 		c->n_changes[e->change]++;
 	}
 	for (size_t i = 0; i < c->n_means; i++) {
 		c->means[i].q = q[c->n + i];
-		c->means[i].change = verdict(&c->means[i].difference, c->means[i].q, true);
+		c->means[i].change = verdict(&c->means[i].difference, c->means[i].q, true, c->means[i].spread_unknown);
 	}
 	return PB_OK;
 }
@@ -385,6 +386,19 @@ enum pb_status pb_compare_judge(struct pb_comparison *c, struct pb_arena *arena,
 	pb_free(p);
 	pb_free(q);
 	return st;
+}
+
+const struct pb_compared *pb_compare_all_refused(const struct pb_comparison *c)
+{
+	const struct pb_compared *first = NULL;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->list[i].tested || c->list[i].change == PB_CHANGE_FAILED)
+			return NULL;
+		if (!first && c->list[i].change == PB_CHANGE_REFUSED)
+			first = &c->list[i];
+	}
+	return first;
 }
 
 bool pb_compare_is_regression(const struct pb_comparison *c)

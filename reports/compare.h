@@ -3,7 +3,7 @@
  * Cells are matched by model, label (quantizer and options that are not its defaults) and backend, whatever their seed or version. Of each task, one metric of a kind is
  * compared (accuracies; nll before perplexities, which say the same), by the paired difference on the same items, new minus base.
  * A difference is a regression or an improvement when q < 0.01 after Benjamini and Hochberg over all tests of the comparison, means included, and the
- * difference is beyond two standard errors. Without items (rows from elsewhere) two values with errors are compared as independent,
+ * difference is beyond two standard errors. With another seed on each side, one alone, it is within noise: nobody knows how much seeds differ. Without items (rows from elsewhere) two values with errors are compared as independent,
  * which sees less. What may not be compared (another definition, protocol, data or tokenizer) is listed with what differs. */
 #ifndef PB_REPORTS_COMPARE_H
 #define PB_REPORTS_COMPARE_H
@@ -31,6 +31,7 @@ struct pb_compared {
 	bool tested;                        /* the pair counts */
 	struct pb_pair pair;                /* second: new */
 	double q;                           /* NaN without a test */
+	bool by_seed;                       /* beyond the noise of the items, but the seeds differ and their spread is not known: within noise */
 	bool equivalent;                    /* within the margin of its kind, by two one-sided tests at 5 % */
 	enum pb_change change;
 	const char *why;                    /* what differs, or why it failed; "" else */
@@ -42,6 +43,7 @@ struct pb_compared_mean {
 	struct pb_mean difference;
 	struct pb_test test;
 	double q;
+	bool spread_unknown;                /* of one of the differences */
 	enum pb_change change;
 };
 struct pb_comparison {
@@ -62,6 +64,9 @@ int pb_compare_settings(const struct pb_row *a, const struct pb_row *b);
 const struct pb_compared *pb_compare_find(const struct pb_comparison *comparison, const struct pb_row *row);
 /* Verdicts of entries whose pairs are there: q, equivalence, changes, means and counts. */
 enum pb_status pb_compare_judge(struct pb_comparison *comparison, struct pb_arena *arena, struct pb_error *err) PB_MUST_CHECK;
+/* The first entry that was refused, when nothing at all could be compared; else NULL. */
+const struct pb_compared *pb_compare_all_refused(const struct pb_comparison *comparison);
+double pb_compare_margin(const char *scale);    /* of equivalence; NaN: none is set */
 /* Whether anything got worse or failed. */
 bool pb_compare_is_regression(const struct pb_comparison *comparison);
 

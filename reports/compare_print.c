@@ -44,8 +44,12 @@ static void put_note(struct pb_text *t, const struct pb_compared *e, bool markdo
 	else if (e->tested && f->n)
 		pb_text_printf(t, "lost %llu, won %llu, %.1f %% of choices changed", (unsigned long long)f->lost, (unsigned long long)f->won,
 			100.0 * (double)f->changed / (double)f->n);
-	if (e->tested && e->change == PB_CHANGE_NOISE)
+	if (e->tested && e->pair.difference.value == 0 && e->pair.difference.stderr_value == 0)
+		pb_text_printf(t, "%sthe same", t->length ? "; " : "");
+	else if (e->tested && e->change == PB_CHANGE_NOISE && !isnan(pb_compare_margin(e->pair.scale)))
 		pb_text_printf(t, "%s%s", t->length ? "; " : "", e->equivalent ? "equivalent" : "not shown to be equivalent");
+	if (e->by_seed)
+		pb_text_printf(t, "%sother seeds (%lld, %lld), whose spread is not known", t->length ? "; " : "", (long long)e->base->seed, (long long)e->now->seed);
 	if (e->base && e->now && strcmp(e->base->model_hash, e->now->model_hash) != 0)
 		pb_text_printf(t, "%sother weights of the model", t->length ? "; " : "");
 	if (e->base && e->now && strcmp(e->base->options, e->now->options) != 0)
@@ -171,18 +175,28 @@ static void put_tasks(struct pb_text *out, const struct pb_comparison *c, bool m
 	}
 }
 
-/* Settings whose mean accuracy changed. */
-static void put_means(struct pb_text *out, const struct pb_comparison *c, bool markdown)
+/* Mean accuracies of settings: of all together, and those that changed. */
+static void put_means(struct pb_text *out, const struct pb_comparison *c, bool all, bool markdown)
 {
+	size_t counts[PB_CHANGES] = {0};
+	double sum = 0;
+
+	for (size_t i = 0; i < c->n_means; i++) {
+		counts[c->means[i].change]++;
+		sum += c->means[i].difference.value;
+	}
+	if (c->n_means)
+		pb_text_printf(out, "\nmean accuracy over the tasks of a setting: %zu compared: %zu worse, %zu better, %zu within noise, on average %+.2f pp\n%s", c->n_means,
+			counts[PB_CHANGE_WORSE], counts[PB_CHANGE_BETTER], counts[PB_CHANGE_NOISE], 100 * sum / (double)c->n_means, markdown ? "\n" : "");
 	for (size_t i = 0; i < c->n_means; i++) {
 		const struct pb_compared_mean *m = &c->means[i];
 		char difference[96], q[32];
 
-		if (m->change == PB_CHANGE_NOISE)
+		if (m->change == PB_CHANGE_NOISE && !all)
 			continue;
 		pb_pair_format(difference, &(struct pb_pair){ .scale = "acc", .difference = m->difference, .test = m->test });
 		pb_format_p(q, m->q);
-		pb_text_string(out, markdown ? "- mean accuracy of " : "mean accuracy of ");
+		pb_text_string(out, markdown ? "- " : "  ");
 		put_text(out, m->base->label, markdown);
 		pb_text_string(out, " on ");
 		put_text(out, m->base->model, markdown);
@@ -207,10 +221,11 @@ static void put_run(struct pb_text *out, const char *what, const char *name, con
 
 static void put_words(struct pb_text *out, const struct pb_comparison *c, const struct pb_compare_names *names, bool markdown)
 {
-	size_t tests = c->n_changes[PB_CHANGE_WORSE] + c->n_changes[PB_CHANGE_BETTER] + c->n_changes[PB_CHANGE_NOISE], alike = 0;
+	size_t tests = c->n_changes[PB_CHANGE_WORSE] + c->n_changes[PB_CHANGE_BETTER] + c->n_changes[PB_CHANGE_NOISE], alike = 0, by_seed = 0;
 	const struct pb_compared *first = NULL;
 
 	for (size_t i = 0; i < c->n; i++) {
+		by_seed += c->list[i].by_seed;
 		alike += c->list[i].change == PB_CHANGE_NOISE && c->list[i].equivalent;
 		if (!first && c->list[i].base && c->list[i].now)
 			first = &c->list[i];
@@ -219,6 +234,8 @@ static void put_words(struct pb_text *out, const struct pb_comparison *c, const 
 	put_run(out, markdown ? "new: " : "new    ", names->now, first ? first->now : NULL, markdown);
 	pb_text_printf(out, "%s%zu compared: %zu worse, %zu better, %zu within noise (%zu of them equivalent: within 1 pp or 0.01 nats)\n", markdown ? "\n" : "", tests,
 		c->n_changes[PB_CHANGE_WORSE], c->n_changes[PB_CHANGE_BETTER], c->n_changes[PB_CHANGE_NOISE], alike);
+	if (by_seed)
+		pb_text_printf(out, "%zu of those within noise differ by more than their items do, but their seeds differ, whose spread is not known: compare runs of the same seeds, or of several\n", by_seed);
 	if (c->n_changes[PB_CHANGE_ONLY_BASE] + c->n_changes[PB_CHANGE_ONLY_NEW])
 		pb_text_printf(out, "only in base: %zu, only in new: %zu\n", c->n_changes[PB_CHANGE_ONLY_BASE], c->n_changes[PB_CHANGE_ONLY_NEW]);
 	if (tests)
@@ -226,10 +243,7 @@ static void put_words(struct pb_text *out, const struct pb_comparison *c, const 
 	for (size_t i = 0; i < sizeof(listed) / sizeof(listed[0]); i++)
 		if (c->n_changes[listed[i]] && (listed[i] != PB_CHANGE_NOISE || names->all))
 			put_list(out, c, listed[i], markdown);
-	for (size_t i = 0, told = 0; i < c->n_means; i++)
-		if (c->means[i].change != PB_CHANGE_NOISE && !told++)
-			pb_text_string(out, "\n");
-	put_means(out, c, markdown);
+	put_means(out, c, names->all, markdown);
 	pb_text_printf(out, "\nbetter, worse: q < %g after Benjamini and Hochberg over %zu tests, and beyond %g standard errors of the paired difference\n", PB_COMPARE_LEVEL,
 		tests + c->n_means, PB_COMPARE_ERRORS);
 }
@@ -239,8 +253,8 @@ static void put_words(struct pb_text *out, const struct pb_comparison *c, const 
 static json_t *entry_json(const struct pb_compared *e)
 {
 	const struct pb_row *r = any_row(e);
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s*}", "model", r->model, "quantizer", r->quantizer, "label", r->label, "backend", r->backend,
-		"task", r->task, "metric", r->metric, "change", pb_change_name(e->change), "base", pb_json_number(e->base_value), "new", pb_json_number(e->now_value),
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:s*}", "model", r->model, "quantizer", r->quantizer, "label", r->label, "backend", r->backend,
+		"task", r->task, "metric", r->metric, "change", pb_change_name(e->change), "base", pb_json_number(e->base_value), "new", pb_json_number(e->now_value), "by_seed", e->by_seed,
 		"why", e->why[0] ? e->why : NULL);
 	const struct pb_pair *p = &e->pair;
 	json_t *test;

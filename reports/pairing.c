@@ -35,17 +35,17 @@ const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *a, cons
 		{ "task", a->task, b->task, 80 }, { "metric", a->metric, b->metric, 80 }, { "definition of the task", a->task_hash, b->task_hash, 8 },
 		{ "data", a->data_hash, b->data_hash, 8 }, { "protocol", a->protocol, b->protocol, 80 }, { "tokenizer", a->tokenizer_hash, b->tokenizer_hash, 8 },
 	};
-	const char *text;
+	const char *text = NULL;
 
 	*failed = false;
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+	for (size_t i = 0; !*failed && i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (!fields[i].first[0] || !fields[i].second[0] || strcmp(fields[i].first, fields[i].second) == 0)
 			continue;
-		text = pb_arena_printf(arena, "the %s (%.*s, %.*s)", fields[i].what, fields[i].shown, fields[i].first, fields[i].shown, fields[i].second);
+		text = pb_arena_printf(arena, "%s%sthe %s (%.*s, %.*s)", text ? text : "", text ? ", " : "", fields[i].what, fields[i].shown, fields[i].first, fields[i].shown,
+			fields[i].second);
 		*failed = !text;
-		return text;
 	}
-	return NULL;
+	return text;
 }
 
 /* What keeps two sets of items from being pairs, or NULL. */
@@ -175,29 +175,58 @@ static enum pb_status mean_of(struct pb_mean *out, struct pb_arena *arena, enum 
 	return pb_scores_mean(&scores, out, err);
 }
 
-/* The spread of the difference between seeds that both sides have: its error as a mean over the seeds, or 0. */
-static enum pb_status error_of_seeds(double *out, struct pb_arena *arena, enum score score, const struct pb_items *first, size_t n_first,
-	const struct pb_items *second, size_t n_second, double *d, struct pb_error *err)
+static bool same_seeds(const struct pb_items *first, size_t n_first, const struct pb_items *second, size_t n_second)
 {
-	double sum = 0, squares = 0, variance;
-	size_t n = n_first;
+	bool same = n_first == n_second;
 
-	*out = 0;
-	if (n_first != n_second || n < 2)
-		return PB_OK;
+	for (size_t k = 0; same && k < n_first; k++)
+		same = first[k].seed == second[k].seed;
+	return same;
+}
+
+/* Sum of squared deviations of n differences from their mean: of `second` from `first`, pair by pair, or all from the first of them. */
+static enum pb_status spread_of_seeds(double *out, struct pb_arena *arena, enum score score, const struct pb_items *first, bool in_pairs, const struct pb_items *second, size_t n,
+	double *d, struct pb_error *err)
+{
+	double mean = 0, squares = 0;
+
 	for (size_t k = 0; k < n; k++) {
-		struct pb_mean mean;
+		struct pb_mean m;
+		double step;
 		enum pb_status st;
 
-		subtract(d, score, first + k, 1, second + k, 1);
-		if ((st = mean_of(&mean, arena, score, first, d, err)))
+		subtract(d, score, in_pairs ? first + k : first, 1, second + k, 1);
+		if ((st = mean_of(&m, arena, score, first, d, err)))
 			return st;
-		sum += mean.value;
-		squares += mean.value * mean.value;
+		step = m.value - mean;
+		mean += step / (double)(k + 1);
+		squares += step * (m.value - mean);
 	}
-	variance = (squares - sum * sum / (double)n) / (double)(n - 1);
-	*out = variance > 0 ? sqrt(variance / (double)n) : 0;
+	*out = squares;
 	return PB_OK;
+}
+
+/* What the seeds add to the error of the difference, as a mean over the seeds: 0 where both sides have one and the same. */
+static enum pb_status error_of_seeds(double *out, bool *unknown, struct pb_arena *arena, enum score score, const struct pb_items *first, size_t n_first,
+	const struct pb_items *second, size_t n_second, double *d, struct pb_error *err)
+{
+	double a = 0, b = 0, free = (double)(n_first + n_second) - 2;
+	enum pb_status st;
+
+	*out = 0;
+	if (same_seeds(first, n_first, second, n_second)) {
+		st = spread_of_seeds(&a, arena, score, first, true, second, n_first, d, err);
+		if (!st && n_first > 1)
+			*out = sqrt(a / (double)(n_first - 1) / (double)n_first);
+		return st;
+	}
+	*unknown = free == 0;
+	st = spread_of_seeds(&a, arena, score, first, false, first, n_first, d, err);
+	if (!st)
+		st = spread_of_seeds(&b, arena, score, second, false, second, n_second, d, err);
+	if (!st && free > 0)
+		*out = sqrt((a + b) / free * (1 / (double)n_first + 1 / (double)n_second));
+	return st;
 }
 
 static enum pb_status count_flips(struct pb_pair *pair, struct pb_arena *arena, enum score score, const struct pb_items *a, const struct pb_items *b, struct pb_error *err)
@@ -236,7 +265,7 @@ static enum pb_status compare_items(struct pb_pair *pair, struct pb_arena *arena
 {
 	double *d = pb_arena_alloc(arena, first->n, sizeof(*d)), of_seeds = 0;
 	bool has_flips = (score == RIGHT || score == RIGHT_NORM) && n_first == 1 && n_second == 1;
-	enum pb_status st = d ? error_of_seeds(&of_seeds, arena, score, first, n_first, second, n_second, d, err) : pb_out_of_memory(err, "a comparison");
+	enum pb_status st = d ? error_of_seeds(&of_seeds, &pair->spread_unknown, arena, score, first, n_first, second, n_second, d, err) : pb_out_of_memory(err, "a comparison");
 
 	if (st)
 		return st;
@@ -304,7 +333,8 @@ void pb_format_p(char out[32], double p)
 /* The items of each seed of a side. */
 static enum pb_status read_side(struct pb_arena *arena, const struct pb_side *side, struct pb_items *items, struct pb_error *err)
 {
-	for (size_t k = 0; k < side->n; k++)
+	for (size_t k = 0; k < side->n; k++) {
+		items[k].seed = side->rows[k]->seed;
 		for (size_t i = 0; i < side->stores->n && !items[k].n; i++) {
 			struct pb_stored_item *list = NULL;
 			enum pb_status st = pb_store_items(side->stores->stores[i], arena, side->rows[k]->cell, side->rows[k]->task, &list, &items[k].n, err);
@@ -313,6 +343,7 @@ static enum pb_status read_side(struct pb_arena *arena, const struct pb_side *si
 				return st;
 			items[k].items = list;
 		}
+	}
 	return PB_OK;
 }
 

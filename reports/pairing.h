@@ -3,7 +3,7 @@
  * Scores of items are right or wrong (acc, acc_norm), negative log-likelihoods (nll and everything that is a function of it: the
  * difference is in nats a token, of `ppl` in nats an item), or bits known (bits). An item of a text is a document or window with all
  * its tokens. Items that share a passage are a cluster. A setting with several seeds is the mean over its seeds, item by item, and the spread of the difference between seeds
- * is a part of its error. */
+ * is a part of its error: between pairs where both sides have the same seeds, else between the seeds of each side. */
 #ifndef PB_REPORTS_PAIRING_H
 #define PB_REPORTS_PAIRING_H
 
@@ -31,11 +31,12 @@ struct pb_pair {
 	double deviation;           /* standard deviation of items' differences; of units where these are fewer */
 	struct pb_test test;
 	const char *how;            /* "McNemar", "t", "signs" */
+	bool spread_unknown;        /* the seeds differ, one a side: the error is of the items alone */
 	struct pb_flips flips;      /* n is 0 where nothing is chosen, or with several seeds */
 };
 /* "acc", "nll", ...; NULL: no items are kept of this metric. */
 const char *pb_pair_scale(const char *metric);
-/* What keeps two rows from being compared ("the protocol (lmeh, onebit-lmeh)"), or NULL when nothing does; where a record does not
+/* All that keeps two rows from being compared ("the data (09aafc01, 2acbbc69), the protocol (lmeh, onebit-lmeh)"), or NULL when nothing does; where a record does not
  * know, nothing is refused. In the arena; also NULL with *failed when memory is out. */
 const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *first, const struct pb_row *second, bool *failed);
 /* Texts of the pair are constants or in the arena. */
@@ -49,6 +50,7 @@ void pb_format_p(char out[32], double p);   /* "0.012", "<0.0001"; "n/a" */
 struct pb_items {
 	const struct pb_stored_item *items; /* by index */
 	size_t n;
+	int64_t seed;
 };
 enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const char *metric, const struct pb_items *first, size_t n_first,
 	const struct pb_items *second, size_t n_second, struct pb_error *err) PB_MUST_CHECK;

@@ -139,6 +139,7 @@ static enum pb_status compare_run(void *state, struct pb_cli *cli, int *code, st
 	struct pb_item_stores base_items, now_items;
 	struct pb_comparison comparison = {0};
 	struct pb_compare_names names = { .all = s->all };
+	const struct pb_compared *refused;
 	struct pb_text t = {0};
 	enum pb_status st;
 
@@ -162,6 +163,8 @@ static enum pb_status compare_run(void *state, struct pb_cli *cli, int *code, st
 		st = pb_compare_print(&comparison, &names, s->format, &t, err);
 	if (!st)
 		st = pb_print(&t, err);
+	if (!st && (refused = pb_compare_all_refused(&comparison)))
+		st = pb_fail(err, PB_USAGE, "compare: nothing may be compared: %zu refused, as %s", comparison.n_changes[PB_CHANGE_REFUSED], refused->why);
 	if (!st && s->fail_on && pb_compare_is_regression(&comparison))
 		*code = 3;
 	pb_text_free(&t);
@@ -175,9 +178,11 @@ const struct pb_command pb_cmd_compare = {
 	.arguments = "BASE NEW...",
 	.summary = "what got better or worse from one run to another",
 	.help = "Compares two runs, setting by setting and task by task, on the same items. Settings are matched by model,\n"
-		"label and backend, whatever their seed or version. Better and worse: q < 0.01 after Benjamini and\n"
+		"label and backend, whatever their seed or version; where the seeds differ and one alone was run, nobody knows how much\n"
+		"seeds differ, and all is within noise. Better and worse: q < 0.01 after Benjamini and\n"
 		"Hochberg over all tests, and beyond two standard errors of the paired difference; everything else is within noise.\n"
-		"What may not be compared (another definition of the task, protocol, data or tokenizer) is listed with what differs.\n"
+		"What may not be compared (another definition of the task, protocol, data or tokenizer) is listed with what differs;\n"
+		"when nothing may be compared, the exit code is 2.\n"
 		"BASE and NEW are folders of runs, or files as `rows` takes them, whose values are compared by their errors alone.\n"
 		"--history takes any number of runs, oldest first, and compares each with the first; a folder of runs stands for them in\n"
 		"the order in which they were begun. A regression is confirmed when two runs in a row have it, of those that measured it;\n"

@@ -5,7 +5,7 @@ sweep() { printf 'name: %s\nmodels: [{path: data/tiny.bin, name: m}]\nquantizers
 sweep base 'identity, rtn: {bits: [2, 8]}' 'tinystories, piqa' 0
 sweep seed 'identity, rtn: {bits: [2, 8]}' 'tinystories, piqa' 1
 sweep fewer 'identity, rtn: {bits: 8}' 'tinystories: {limit: 2}, piqa' 0
-hide() { sed 's/, version .*//; s/[0-9a-f]\{8\}, [0-9a-f]\{8\}/HASH, HASH/'; }
+hide() { sed 's/, version .*//; s/[0-9a-f]\{8\}, [0-9a-f]\{8\}/HASH, HASH/g'; }
 paretobench compare base seed --fail-on regression > out; echo "exit $?"; hide < out
 paretobench compare base fewer | hide
 paretobench compare base seed -f md --all | hide | head -12

@@ -67,7 +67,7 @@ static void compare_simulated(struct pb_comparison *c, struct pb_arena *arena, s
 		(void)add_row(rows, models[i / TASKS], tasks[i % TASKS], "acc", 0.6);
 	for (size_t i = 0; i < CELLS * TASKS; i++) {
 		struct pb_compared *e = &c->list[c->n++];
-		struct pb_items a = { first, n }, b = { second, n };
+		struct pb_items a = { .items = first, .n = n }, b = { .items = second, .n = n };
 
 		simulate(first, second, n, stream * CELLS * TASKS + i, i ? 0.02 : lost, i ? 0.02 : won);
 		*e = (struct pb_compared){ .base = &rows->rows[i], .now = &rows->rows[i], .why = "", .tested = true };
@@ -156,7 +156,7 @@ static void judge_nights(struct pb_regressions *r, struct pb_comparison c[3], st
 			struct pb_compared *e = &c[k].list[c[k].n++];
 
 			*e = (struct pb_compared){ .base = &rows->rows[i], .now = &rows->rows[i], .why = "", .tested = true };
-			OK(pb_pair_items(&e->pair, arena, "acc", &(struct pb_items){ runs[0], n }, 1, &(struct pb_items){ runs[k], n }, 1, ERR));
+			OK(pb_pair_items(&e->pair, arena, "acc", &(struct pb_items){ .items = runs[0], .n = n }, 1, &(struct pb_items){ .items = runs[k], .n = n }, 1, ERR));
 		}
 	}
 	for (int k = 1; k < 3; k++)
@@ -271,6 +271,65 @@ static const struct pb_compared *entry_of(const struct pb_comparison *c, const c
 	return NULL;
 }
 
+/* Another seed on each side: a difference that the items alone would show is within noise, unless there are seeds that tell how much seeds differ. */
+static void seeds(void **state)
+{
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_stored_item items[4][1000];
+	struct pb_items sets[4];
+	struct pb_rows rows;
+
+	(void)state;
+	pb_rows_init(&rows);
+	(void)add_row(&rows, "m", "x", "acc", 0.6);
+	simulate(items[0], items[1], 1000, 9, 0.1, 0.02);
+	simulate(items[2], items[3], 1000, 9, 0.11, 0.02);
+	for (int i = 0; i < 4; i++)
+		sets[i] = (struct pb_items){ .items = items[i], .n = 1000, .seed = i };
+	for (int several = 0; several < 2; several++)
+		for (int same = 0; same < 2; same++) {
+			struct pb_compared e = { .base = rows.rows, .now = rows.rows, .why = "", .tested = true };
+			struct pb_comparison c = { .list = &e, .n = 1 };
+			struct pb_items first[2] = { sets[0], sets[2] }, second[2] = { sets[1], sets[3] };
+
+			for (int i = 0; same && i < 2; i++)
+				second[i].seed = first[i].seed;
+			OK(pb_pair_items(&e.pair, arena, "acc", first, several ? 2 : 1, second, several ? 2 : 1, ERR));
+			OK(pb_compare_judge(&c, arena, ERR));
+			assert_int_equal(e.change, same || several ? PB_CHANGE_WORSE : PB_CHANGE_NOISE);
+			assert_int_equal(e.by_seed, !same && !several);
+			assert_int_equal(pb_compare_is_regression(&c), same || several);
+		}
+	pb_rows_free(&rows);
+	pb_arena_free(arena);
+}
+
+static void nothing_may_be_compared(void **state)
+{
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_item_stores none = {0};
+	struct pb_rows a, b;
+	struct pb_comparison c;
+
+	(void)state;
+	pb_rows_init(&a);
+	pb_rows_init(&b);
+	(void)add_row(&a, "m", "x", "acc", 0.5);
+	(void)add_row(&b, "m", "x", "acc", 0.5);
+	a.rows[0].protocol = "p";
+	b.rows[0].protocol = "q";
+	a.rows[0].tokenizer_hash = "1";
+	b.rows[0].tokenizer_hash = "2";
+	a.rows[0].data_hash = "one";
+	b.rows[0].data_hash = "two";
+	OK(pb_compare_make(&c, arena, &a, &none, &b, &none, ERR));
+	assert_ptr_equal(pb_compare_all_refused(&c), c.list);
+	assert_string_equal(c.list[0].why, "the data (one, two), the protocol (p, q), the tokenizer (1, 2)");
+	pb_rows_free(&a);
+	pb_rows_free(&b);
+	pb_arena_free(arena);
+}
+
 /* The same task twice: as nll in both, with ppl_token beside it in one of them; and everything that is no pair. */
 static void matching(void **state)
 {
@@ -371,6 +430,8 @@ int main(void)
 		cmocka_unit_test(false_alarms_of_nights),
 		cmocka_unit_test(planted_nights),
 		cmocka_unit_test(states_of_nights),
+		cmocka_unit_test(seeds),
+		cmocka_unit_test(nothing_may_be_compared),
 		cmocka_unit_test(matching),
 		cmocka_unit_test(nothing_in_common),
 	};

@@ -37,7 +37,7 @@ static struct pb_items choices(unsigned shift, int32_t places)
 	for (uint32_t i = 0; i < N; i++)
 		items[i] = (struct pb_stored_item){ .index = i / (N / (uint32_t)places) * PB_SUBTASK_STRIDE + i % (N / (uint32_t)places), .n_values = 2, .values = values,
 			.weight = 1, .gold = 0, .chosen = i < 2 * shift && i % 2 ? 1 : 0, .chosen_norm = 0 };
-	return (struct pb_items){ items, N };
+	return (struct pb_items){ .items = items, .n = N };
 }
 
 /* Texts of 1 to n tokens with a loss of `loss` a token, and `extra` on text 0. */
@@ -50,7 +50,7 @@ static struct pb_items texts(size_t n, double loss, double extra)
 		values[i] = -(loss * (i + 1) + (i == 0 ? extra : 0));
 		items[i] = (struct pb_stored_item){ .index = i, .n_values = 1, .values = &values[i], .weight = i + 1, .gold = -1, .chosen = -1, .chosen_norm = -1 };
 	}
-	return (struct pb_items){ items, n };
+	return (struct pb_items){ .items = items, .n = n };
 }
 
 static void accuracy(void **state)
