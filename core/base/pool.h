@@ -16,7 +16,8 @@ enum pb_status pb_pool_new(struct pb_pool **out, unsigned threads, struct pb_err
 void pb_pool_free(struct pb_pool *pool);                    /* NULL is fine */
 unsigned pb_pool_threads(const struct pb_pool *pool);       /* 1 for NULL */
 
-/* Runs fn for every task; returns when all are done. NULL pool: in the calling thread, in order. Not re-entrant. */
+/* Runs fn for every task; returns when all are done. NULL pool: in the calling thread, in order. A task may itself run tasks in its
+ * pool (not those of pb_pool_each): threads that have nothing else to do help it. Otherwise one caller at a time. */
 void pb_pool_run(struct pb_pool *pool, size_t n_tasks, pb_task_fn fn, void *arg);
 
 /* Runs fn once in each thread of the pool at the same time (task = worker), for per-thread counters. */

@@ -74,6 +74,99 @@ static void no_pool_is_in_order(void **state)
 	pb_pool_free(NULL);
 }
 
+struct nest {
+	struct pb_pool *pool;
+	unsigned threads;
+	atomic_uint runs;
+	atomic_uint clashes;
+};
+
+struct level {
+	struct nest *nest;
+	unsigned depth;
+	atomic_uint busy[64];           /* threads inside a worker number, in this run */
+};
+
+static void descend(void *arg, size_t task, unsigned worker)
+{
+	struct level *l = arg;
+	if (worker >= l->nest->threads || atomic_fetch_add(&l->busy[worker], 1) != 0)
+		atomic_fetch_add(&l->nest->clashes, 1);
+	atomic_fetch_add(&l->nest->runs, 1);
+	if (l->depth > 1) {
+		struct level below = { .nest = l->nest, .depth = l->depth - 1 };
+		pb_pool_run(l->nest->pool, task % 7, descend, &below);
+	}
+	atomic_fetch_sub(&l->busy[worker], 1);
+}
+
+static unsigned runs_below(size_t tasks, unsigned depth)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < tasks; i++)
+		n += 1 + (depth > 1 ? runs_below(i % 7, depth - 1) : 0);
+	return n;
+}
+
+static void tasks_run_tasks(void **state)
+{
+	(void)state;
+	static const unsigned threads[] = { 1, 2, 3, 8 };
+	for (size_t t = 0; t < 4; t++) {
+		struct nest n = { .threads = threads[t] };
+		unsigned expected = 0;
+		assert_int_equal(pb_pool_new(&n.pool, threads[t], NULL), PB_OK);
+		for (unsigned job = 0; job < 100; job++) {
+			struct level top = { .nest = &n, .depth = 1 + job % 4 };
+			pb_pool_run(n.pool, job, descend, &top);
+			expected += runs_below(job, 1 + job % 4);
+		}
+		pb_pool_free(n.pool);
+		assert_int_equal(n.runs, expected);
+		assert_int_equal(n.clashes, 0);
+	}
+}
+
+struct help {
+	struct pb_pool *pool;
+	pthread_barrier_t barrier;
+	size_t caller;                  /* the outer task that asks for help */
+	atomic_uint met;
+};
+
+static void meet_all(void *arg, size_t task, unsigned worker)
+{
+	struct help *h = arg;
+	(void)task;
+	(void)worker;
+	pthread_barrier_wait(&h->barrier);
+	atomic_fetch_add(&h->met, 1);
+}
+
+static void ask(void *arg, size_t task, unsigned worker)
+{
+	struct help *h = arg;
+	(void)worker;
+	if (task == h->caller)
+		pb_pool_run(h->pool, 4, meet_all, h);
+}
+
+/* The barrier lets nobody through unless all four threads are in the inner run. */
+static void idle_threads_help(void **state)
+{
+	(void)state;
+	struct help h = { 0 };
+	assert_int_equal(pb_pool_new(&h.pool, 4, NULL), PB_OK);
+	pthread_barrier_init(&h.barrier, NULL, 4);
+	for (int i = 0; i < 100; i++) {
+		h.caller = (size_t)i % 5;
+		pb_pool_run(h.pool, 5, ask, &h);
+	}
+	pb_pool_free(h.pool);
+	pthread_barrier_destroy(&h.barrier);
+	assert_int_equal(h.met, 400);
+}
+
 static unsigned threads_of_process(void)
 {
 	unsigned n = 0;
@@ -184,6 +277,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_task_once),
 		cmocka_unit_test(no_pool_is_in_order),
+		cmocka_unit_test(tasks_run_tasks),
+		cmocka_unit_test(idle_threads_help),
 		cmocka_unit_test(one_thread_is_the_caller),
 		cmocka_unit_test(each_runs_all_threads_together),
 		cmocka_unit_test(signals_go_to_the_caller),
