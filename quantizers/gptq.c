@@ -18,7 +18,9 @@
  * `true_sequential` there are four: q, k, v, then o, then gate, up, then down. With `qep` the weights are first moved to
  * make up for the error of the inputs (quantizers/qep.h), those of down_proj not, as in its reference.
  *
- * Scratch: 12 cols^2 bytes while the factor is made, then 4 cols^2 + 5 rows cols and a block's errors; qep: before that
+ * Rows know nothing of each other, so strips of STRIP rows are the tasks of the job's pool.
+ *
+ * Scratch: 12 cols^2 bytes while the factor is made, then 4 cols^2 + 5 rows cols and 4 STRIP block_size a thread; qep: before that
  * 8 cols^2 + 20 rows cols.
  *
  * Source: arXiv 2210.17323; IST-DASLab/gptq 2d65066 (gptq.py). Deviations: the factor is made in double; dead columns get
@@ -27,6 +29,7 @@
 #include "quantizers/quantizer.h"
 
 #include <cblas.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "backends/vector.h"
 #include "quantizers/hessian.h"
@@ -36,6 +39,7 @@
 
 #define VECTORS 4                       /* of PB_LANES rows, side by side: hides the latency of a sum */
 #define ROWS (VECTORS * PB_LANES)       /* of a tile */
+#define STRIP 512u                      /* rows of a task: they go through all columns on their own */
 
 enum { GROUPS_LAZY, GROUPS_FRESH, GROUPS_STATIC };
 enum { ORDER_NONE, ORDER_ALL, ORDER_GROUP };
@@ -68,22 +72,45 @@ static const struct pb_option gptq_options[] = {
 struct gptq {
 	const struct gptq_options *o;
 	const struct pb_quantize_job *job;
+	const struct pb_encoded *m;
 	uint64_t row_grids;     /* grids of a row, 0: one for the matrix */
 	uint32_t *order;        /* (cols) column at each place */
 	float *u;               /* (cols, cols) U, by places */
+	float *triangles;       /* (cols, block) where a block begins: its (width, width) of U, transposed: what place j takes off lies together */
 	float *w;               /* (rows, cols) by places; past the block in work it knows of earlier blocks' errors */
 	struct pb_grid *grids;  /* one a block of the matrix */
 	uint8_t *codes;         /* (rows, cols) by columns */
-	float *errors;          /* (block, rows) e of the block in work */
-	float *triangle;        /* (block, block) U of the block, transposed: what place j takes off lies together */
+	atomic_bool no_memory;
+};
+
+/* The work on the rows of a task, in one block of places. */
+struct gptq_strip {
+	struct gptq *g;
+	uint64_t row, rows;
+	uint32_t first, width;  /* the block's places */
+	const float *triangle;  /* (width, width) */
+	float *errors;          /* (block, rows) e */
 	float *tile;            /* (block, ROWS) w until a place is done, then e */
 	uint8_t *tile_codes;    /* (block, ROWS) */
+	float *places;          /* (cols) a row on its way from columns to places */
 };
 
 /* The grids of ROWS rows, for one column. */
 struct gptq_lanes {
 	pb_lanes scale[VECTORS], divisor[VECTORS], offset[VECTORS], low[VECTORS], high[VECTORS];
 };
+
+static uint64_t gptq_strip_end(const struct gptq *g, size_t task)
+{
+	uint64_t end = (task + 1) * (uint64_t)STRIP;
+	return end < g->job->rows ? end : g->job->rows;
+}
+
+/* places of the longest block */
+static size_t gptq_block_size(const struct gptq *g)
+{
+	return g->job->cols < (uint64_t)g->o->block_size ? g->job->cols : (size_t)g->o->block_size;
+}
 
 static uint32_t gptq_group(const struct gptq *g, uint32_t place)
 {
@@ -146,53 +173,49 @@ static bool gptq_is_static(const struct gptq_options *o)
 	return o->groups == GROUPS_STATIC || o->grid.group_size <= 0;
 }
 
-/* The given weights without the dead columns; static grids; then columns to their places, by way of a row. */
-static enum pb_status gptq_load(struct gptq *g, const struct pb_encoded *m, struct pb_error *err)
+static bool gptq_is_corrected(const struct gptq *g)
 {
-	const struct pb_quantize_job *job = g->job;
-	uint64_t cols = job->cols, first, n;
-	float *row = pb_alloc(cols, sizeof *row);
-
-	if (!row)
-		return pb_out_of_memory(err, "a row");
-	memcpy(g->w, job->weights, job->rows * cols * sizeof *g->w);
-	if (g->o->qep > 0 && job->slot != PB_DOWN) {
-		enum pb_status status = pb_qep_correct(g->w, job->rows, job->cols, job->cross_moment, job->second_moment, g->o->qep, err);
-		if (status) {
-			pb_free(row);
-			return status;
-		}
-	}
-	for (uint64_t c = 0; c < cols; c++) {
-		if (job->second_moment[c * cols + c] > 0.0f)
-			continue;
-		for (uint64_t r = 0; r < job->rows; r++)
-			g->w[r * cols + c] = 0.0f;
-	}
-	for (uint64_t b = 0; gptq_is_static(g->o) && b < pb_encoded_blocks(m); b++) {
-		pb_encoded_block(m, b, &first, &n);
-		g->grids[b] = pb_uniform_fit(&g->o->grid, g->w + first, n);
-	}
-	for (uint64_t r = 0; g->o->act_order != ORDER_NONE && r < job->rows; r++) {
-		memcpy(row, g->w + r * cols, cols * sizeof *row);
-		for (uint64_t p = 0; p < cols; p++)
-			g->w[r * cols + p] = row[g->order[p]];
-	}
-	pb_free(row);
-	return PB_OK;
+	return g->o->qep > 0 && g->job->slot != PB_DOWN;
 }
 
-/* Grids of the groups that begin in places [first, end). */
-static void gptq_fit_groups(struct gptq *g, uint32_t first, uint32_t end)
+/* The given weights, or the corrected ones that are there, without the dead columns. */
+static void gptq_load_task(void *arg, size_t task, unsigned worker)
 {
+	struct gptq *g = arg;
+	uint64_t cols = g->job->cols, first = task * STRIP, end = gptq_strip_end(g, task);
+
+	(void)worker;
+	if (!gptq_is_corrected(g))
+		memcpy(g->w + first * cols, g->job->weights + first * cols, (end - first) * cols * sizeof *g->w);
+	for (uint64_t c = 0; c < cols; c++) {
+		if (g->job->second_moment[c * cols + c] > 0.0f)
+			continue;
+		for (uint64_t r = first; r < end; r++)
+			g->w[r * cols + c] = 0.0f;
+	}
+}
+
+static void gptq_fit_blocks(struct gptq *g, uint64_t first, uint64_t end)
+{
+	uint64_t at, n;
+	for (uint64_t b = first; b < end; b++) {
+		pb_encoded_block(g->m, b, &at, &n);
+		g->grids[b] = pb_uniform_fit(&g->o->grid, g->w + at, n);
+	}
+}
+
+/* Grids of the groups that begin in the block. */
+static void gptq_fit_groups(const struct gptq_strip *s)
+{
+	const struct gptq *g = s->g;
 	uint32_t cols = g->job->cols;
-	for (uint32_t p = first; p < end; p++) {
+	for (uint32_t p = s->first; p < s->first + s->width; p++) {
 		uint32_t group = gptq_group(g, p), next = p + 1;
 		if (p > 0 && gptq_group(g, p - 1) == group)
 			continue;
 		while (next < cols && gptq_group(g, next) == group)
 			next++;
-		for (uint64_t r = 0; r < g->job->rows; r++)
+		for (uint64_t r = s->row; r < s->row + s->rows; r++)
 			g->grids[r * g->row_grids + group] = pb_uniform_fit(&g->o->grid, g->w + r * cols + p, next - p);
 	}
 }
@@ -215,22 +238,23 @@ static void gptq_load_grids(const struct gptq *g, uint64_t row, uint32_t group, 
 
 /* ---- one block of places, 64 rows ---- */
 
-static void gptq_load_tile(const struct gptq *g, uint64_t row, uint32_t first, uint32_t width, uint64_t rows)
+static void gptq_load_tile(const struct gptq_strip *s, uint64_t row, uint64_t rows)
 {
 	for (uint64_t k = 0; k < rows; k++) {
-		const float *w = g->w + (row + k) * g->job->cols + first;
-		for (uint32_t j = 0; j < width; j++)
-			g->tile[j * ROWS + k] = w[j];
+		const float *w = s->g->w + (row + k) * s->g->job->cols + s->first;
+		for (uint32_t j = 0; j < s->width; j++)
+			s->tile[j * ROWS + k] = w[j];
 	}
 }
 
-static void gptq_store_tile(const struct gptq *g, uint64_t row, uint32_t first, uint32_t width, uint64_t rows)
+static void gptq_store_tile(const struct gptq_strip *s, uint64_t row, uint64_t rows)
 {
-	for (uint32_t j = 0; j < width; j++)
-		memcpy(g->errors + j * (uint64_t)g->job->rows + row, g->tile + j * ROWS, rows * sizeof *g->errors);
+	const struct gptq *g = s->g;
+	for (uint32_t j = 0; j < s->width; j++)
+		memcpy(s->errors + j * s->rows + (row - s->row), s->tile + j * ROWS, rows * sizeof *s->errors);
 	for (uint64_t k = 0; k < rows; k++)
-		for (uint32_t j = 0; j < width; j++)
-			g->codes[(row + k) * g->job->cols + g->order[first + j]] = g->tile_codes[j * ROWS + k];
+		for (uint32_t j = 0; j < s->width; j++)
+			g->codes[(row + k) * g->job->cols + g->order[s->first + j]] = s->tile_codes[j * ROWS + k];
 }
 
 /* pb_uniform_code and pb_uniform_value in lanes: clamped first, rounded then, which is the same as the bounds are whole
@@ -253,33 +277,33 @@ PB_INLINE void gptq_round(const struct gptq_lanes *grid, const pb_lanes w[VECTOR
 	}
 }
 
-PB_INLINE void gptq_tile(struct gptq *g, uint64_t row, uint32_t first, uint32_t width)
+PB_INLINE void gptq_tile(const struct gptq_strip *s, uint64_t row)
 {
 	struct gptq_lanes grid;
 	pb_lanes w[VECTORS], e;
 
-	for (uint32_t j = 0; j < width; j++) {
-		const float *u = g->triangle + (size_t)j * width;
-		uint32_t group = gptq_group(g, first + j);
-		if (j == 0 || group != gptq_group(g, first + j - 1))
-			gptq_load_grids(g, row, group, &grid);
+	for (uint32_t j = 0; j < s->width; j++) {
+		const float *u = s->triangle + (size_t)j * s->width;
+		uint32_t group = gptq_group(s->g, s->first + j);
+		if (j == 0 || group != gptq_group(s->g, s->first + j - 1))
+			gptq_load_grids(s->g, row, group, &grid);
 		for (size_t v = 0; v < VECTORS; v++)
-			pb_load(&w[v], g->tile + j * ROWS + v * PB_LANES);
+			pb_load(&w[v], s->tile + j * ROWS + v * PB_LANES);
 		for (uint32_t i = 0; i < j; i++)
 			for (size_t v = 0; v < VECTORS; v++) {
-				pb_load(&e, g->tile + i * ROWS + v * PB_LANES);
+				pb_load(&e, s->tile + i * ROWS + v * PB_LANES);
 				w[v] -= e * u[i];
 			}
-		gptq_round(&grid, w, u[j], g->tile + j * ROWS, g->tile_codes + j * ROWS);
+		gptq_round(&grid, w, u[j], s->tile + j * ROWS, s->tile_codes + j * ROWS);
 	}
 }
 
-typedef void (*gptq_tile_fn)(struct gptq *g, uint64_t row, uint32_t first, uint32_t width);
+typedef void (*gptq_tile_fn)(const struct gptq_strip *s, uint64_t row);
 
 #define GPTQ_TILE(set, target) \
-	target static void gptq_tile_##set(struct gptq *g, uint64_t row, uint32_t first, uint32_t width) \
+	target static void gptq_tile_##set(const struct gptq_strip *s, uint64_t row) \
 	{ \
-		gptq_tile(g, row, first, width); \
+		gptq_tile(s, row); \
 	}
 
 GPTQ_TILE(plain, )
@@ -300,7 +324,7 @@ static gptq_tile_fn gptq_fastest(void)
 	return gptq_tile_plain;
 }
 
-/* ---- the whole matrix ---- */
+/* ---- a strip of rows ---- */
 
 static uint32_t gptq_block_end(const struct gptq *g, uint32_t first)
 {
@@ -310,35 +334,85 @@ static uint32_t gptq_block_end(const struct gptq *g, uint32_t first)
 	return end;
 }
 
-static void gptq_blocks(struct gptq *g)
+static void gptq_to_places(const struct gptq_strip *s)
 {
-	uint32_t cols = g->job->cols, rows = g->job->rows;
+	uint64_t cols = s->g->job->cols;
+	for (uint64_t r = s->row; r < s->row + s->rows; r++) {
+		float *w = s->g->w + r * cols;
+		memcpy(s->places, w, cols * sizeof *w);
+		for (uint64_t p = 0; p < cols; p++)
+			w[p] = s->places[s->g->order[p]];
+	}
+}
+
+static void gptq_blocks(struct gptq_strip *s)
+{
+	struct gptq *g = s->g;
+	uint32_t cols = g->job->cols;
 	gptq_tile_fn tile = gptq_fastest();
 
-	for (uint32_t first = 0, end; first < cols; first = end) {
-		end = gptq_block_end(g, first);
-		uint32_t width = end - first;
+	for (uint32_t end; s->first < cols; s->first = end) {
+		end = gptq_block_end(g, s->first);
+		s->width = end - s->first;
+		s->triangle = g->triangles + (size_t)s->first * gptq_block_size(g);
 		if (!gptq_is_static(g->o))
-			gptq_fit_groups(g, first, end);
-		for (uint32_t j = 0; j < width; j++)
-			for (uint32_t i = 0; i <= j; i++)
-				g->triangle[(size_t)j * width + i] = g->u[(size_t)(first + i) * cols + first + j];
-		for (uint64_t row = 0; row < rows; row += ROWS) {
-			uint64_t n = rows - row < ROWS ? rows - row : ROWS;
-			gptq_load_tile(g, row, first, width, n);
-			tile(g, row, first, width);
-			gptq_store_tile(g, row, first, width, n);
+			gptq_fit_groups(s);
+		for (uint64_t row = s->row; row < s->row + s->rows; row += ROWS) {
+			uint64_t n = s->row + s->rows - row < ROWS ? s->row + s->rows - row : ROWS;
+			gptq_load_tile(s, row, n);
+			tile(s, row);
+			gptq_store_tile(s, row, n);
 		}
 		if (end < cols)
-			cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)rows, (blasint)(cols - end), (blasint)width, -1, g->errors, (blasint)rows,
-				g->u + (size_t)first * cols + end, (blasint)cols, 1, g->w + end, (blasint)cols);
+			cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)s->rows, (blasint)(cols - end), (blasint)s->width, -1, s->errors, (blasint)s->rows,
+				g->u + (size_t)s->first * cols + end, (blasint)cols, 1, g->w + s->row * cols + end, (blasint)cols);
+	}
+}
+
+static void gptq_strip_task(void *arg, size_t task, unsigned worker)
+{
+	struct gptq *g = arg;
+	uint64_t row = task * STRIP, rows = gptq_strip_end(g, task) - row;
+	size_t block = gptq_block_size(g);
+	struct gptq_strip s = { .g = g, .row = row, .rows = rows, .errors = pb_alloc(rows * block, sizeof *s.errors),
+		.tile = pb_alloc_aligned(block * ROWS, sizeof *s.tile), .tile_codes = pb_alloc_aligned(block * ROWS, 1), .places = pb_alloc(g->job->cols, sizeof *s.places) };
+
+	(void)worker;
+	if (s.errors && s.tile && s.tile_codes && s.places) {
+		memset(s.tile, 0, block * ROWS * sizeof *s.tile);
+		if (gptq_is_static(g->o) && g->row_grids)
+			gptq_fit_blocks(g, row * g->row_grids, (row + rows) * g->row_grids);
+		if (g->o->act_order != ORDER_NONE)
+			gptq_to_places(&s);
+		gptq_blocks(&s);
+	} else {
+		atomic_store(&g->no_memory, true);
+	}
+	pb_free(s.errors);
+	pb_free(s.tile);
+	pb_free(s.tile_codes);
+	pb_free(s.places);
+}
+
+/* ---- the whole matrix ---- */
+
+static void gptq_load_triangles(struct gptq *g)
+{
+	uint32_t cols = g->job->cols;
+	for (uint32_t first = 0, end; first < cols; first = end) {
+		float *triangle = g->triangles + (size_t)first * gptq_block_size(g);
+		end = gptq_block_end(g, first);
+		for (uint32_t j = 0; j < end - first; j++)
+			for (uint32_t i = 0; i <= j; i++)
+				triangle[(size_t)j * (end - first) + i] = g->u[(size_t)(first + i) * cols + first + j];
 	}
 }
 
 static enum pb_status gptq_fill(struct gptq *g, struct pb_encoded *m, struct pb_error *err)
 {
-	size_t rows = g->job->rows, cols = g->job->cols, block = cols < (size_t)g->o->block_size ? cols : (size_t)g->o->block_size;
-	enum pb_status status = pb_hessian_check(g->job->second_moment, g->job->cols, err);
+	const struct pb_quantize_job *job = g->job;
+	size_t rows = job->rows, cols = job->cols, strips = (rows + STRIP - 1) / STRIP;
+	enum pb_status status = pb_hessian_check(job->second_moment, job->cols, err);
 
 	if (status)
 		return status;
@@ -348,29 +422,32 @@ static enum pb_status gptq_fill(struct gptq *g, struct pb_encoded *m, struct pb_
 		return pb_out_of_memory(err, "Cholesky factor");
 	status = gptq_order(g, err);
 	if (!status)
-		status = pb_hessian_factor(g->job->second_moment, g->job->cols, g->order, g->o->percdamp, g->u, err);
+		status = pb_hessian_factor(job->second_moment, job->cols, g->order, g->o->percdamp, g->u, job->pool, err);
 	if (status)
 		return status;
+	g->triangles = pb_alloc_aligned(cols * gptq_block_size(g), sizeof *g->triangles);
 	g->w = pb_alloc(rows * cols, sizeof *g->w);
 	g->grids = pb_alloc(pb_encoded_blocks(m), sizeof *g->grids);
 	g->codes = pb_alloc(rows * cols, 1);
-	g->errors = pb_alloc(rows * block, sizeof *g->errors);
-	g->triangle = pb_alloc_aligned(block * block, sizeof *g->triangle);
-	g->tile = pb_alloc_aligned(block * ROWS, sizeof *g->tile);
-	g->tile_codes = pb_alloc_aligned(block * ROWS, 1);
-	if (!g->w || !g->grids || !g->codes || !g->errors || !g->triangle || !g->tile || !g->tile_codes)
+	if (!g->triangles || !g->w || !g->grids || !g->codes)
 		return pb_out_of_memory(err, "weights");
-	memset(g->tile, 0, block * ROWS * sizeof *g->tile);
-	status = gptq_load(g, m, err);
-	if (status)
-		return status;
-	gptq_blocks(g);
-	return pb_uniform_store(&g->o->grid, g->grids, g->codes, m, err);
+	gptq_load_triangles(g);
+	if (gptq_is_corrected(g)) {
+		memcpy(g->w, job->weights, rows * cols * sizeof *g->w);
+		status = pb_qep_correct(g->w, job->rows, job->cols, job->cross_moment, job->second_moment, g->o->qep, err);
+		if (status)
+			return status;
+	}
+	pb_pool_run(job->pool, strips, gptq_load_task, g);
+	if (!g->row_grids)
+		gptq_fit_blocks(g, 0, 1);
+	pb_pool_run(job->pool, strips, gptq_strip_task, g);
+	return g->no_memory ? pb_out_of_memory(err, "weights") : pb_uniform_store(&g->o->grid, g->grids, g->codes, m, err);
 }
 
 static void gptq_free(struct gptq *g)
 {
-	void *const parts[] = { g->order, g->u, g->w, g->grids, g->codes, g->errors, g->triangle, g->tile, g->tile_codes };
+	void *const parts[] = { g->order, g->u, g->triangles, g->w, g->grids, g->codes };
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		pb_free(parts[i]);
 }
@@ -410,6 +487,7 @@ static enum pb_status gptq_quantize(const void *options, const struct pb_quantiz
 
 	if (status)
 		return status;
+	g.m = m;
 	pb_encoded_set_groups(m, g.o->grid.group_size);
 	g.row_grids = g.o->grid.group_size ? pb_encoded_blocks(m) / job->rows : 0;
 	status = gptq_fill(&g, m, err);

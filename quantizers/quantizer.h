@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/base/options.h"
+#include "core/base/pool.h"
 #include "core/base/rng.h"
 #include "core/base/status.h"
 #include "core/model/encoded.h"
@@ -18,7 +19,7 @@
 #include "backends/train/distill.h"
 #include "backends/train/train.h"
 
-#define PB_QUANTIZER_ABI 5
+#define PB_QUANTIZER_ABI 6
 
 /* What a quantizer wants to know of the data; a sum of these. */
 enum pb_needs {
@@ -49,6 +50,7 @@ struct pb_quantize_job {
 	const float *mean_abs;      /* (cols) mean of |x|, with ACTIVATIONS; else NULL */
 	const float *gradient_sq;   /* (rows, cols) mean over samples of the squared gradient of a sample's mean loss, with GRADIENTS; else NULL */
 	struct pb_rng rng;          /* stream of this matrix */
+	struct pb_pool *pool;       /* for work inside of the matrix, which it must not change by a bit; NULL: there are no other threads */
 };
 
 /* A method that is trained. In every step the weights that run are made of latent ones (backends/train/network.h); what runs

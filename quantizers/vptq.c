@@ -492,7 +492,7 @@ static enum pb_status vptq_quantize(const void *options, const struct pb_quantiz
 	if (!status)
 		status = vptq_order(&q, err);
 	if (!status)
-		status = pb_hessian_factor(q.hessian, job->cols, q.order, q.o->damping, q.hessian, err);
+		status = pb_hessian_factor(q.hessian, job->cols, q.order, q.o->damping, q.hessian, job->pool, err);
 	if (!status)
 		status = vptq_code(&q, err);
 	if (!status)

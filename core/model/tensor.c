@@ -179,7 +179,12 @@ bool pb_tensor_count(const struct pb_tensor *t, uint64_t *out)
 uint64_t pb_count_not_finite(const float *values, uint64_t n)
 {
 	uint64_t count = 0;
-	for (uint64_t i = 0; i < n; i++)
-		count += (bits_of(values[i]) & 0x7f800000) == 0x7f800000;
+	for (uint64_t i = 0; i < n;) {
+		uint64_t end = n - i < 1 << 20 ? n : i + (1 << 20);
+		uint32_t bad = 0; /* as wide as the numbers, for vector code */
+		for (; i < end; i++)
+			bad += (bits_of(values[i]) & 0x7f800000) == 0x7f800000;
+		count += bad;
+	}
 	return count;
 }

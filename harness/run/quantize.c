@@ -1,5 +1,5 @@
-/* A whole model through a quantizer: matrices in parallel, each with a random stream of its own. Where the inputs of matrices
- * come layer by layer, only those of one layer at a time. */
+/* A whole model through a quantizer: matrices in parallel, each with a random stream of its own; methods that share the work on one
+ * matrix get the threads that have none. Where the inputs of matrices come layer by layer, only those of one layer at a time. */
 #include "harness/run/cell.h"
 
 #include <math.h>
@@ -11,6 +11,7 @@ struct quantize_work {
 	const struct pb_quantizer_use *use;
 	int64_t seed;
 	struct pb_calibration *calibration;     /* or NULL */
+	struct pb_pool *pool;
 	size_t first;                   /* matrix of task 0 */
 	struct pb_encoded **done;       /* [n_matrices] */
 	struct pb_error *errors;        /* [n_matrices] */
@@ -45,7 +46,8 @@ static enum pb_status quantize_one(struct quantize_work *work, size_t i, struct 
 	const struct pb_matrix *m = &work->model->matrices[i];
 	const struct pb_matrix *from = pb_feeding_matrix(work->model, m);
 	struct pb_quantize_job job = { .name = m->name, .layer = m->layer, .n_layers = work->model->config.n_layers, .slot = m->slot, .rows = m->rows, .cols = m->cols,
-		.source_dtype = m->source.data ? m->source.dtype : PB_F32, .rng = pb_rng_make((uint64_t)work->seed, pb_rng_stream(m->name)) };
+		.source_dtype = m->source.data ? m->source.dtype : PB_F32, .rng = pb_rng_make((uint64_t)work->seed, pb_rng_stream(m->name)),
+		.pool = work->pool };
 	float *weights = pb_alloc((size_t)m->rows * m->cols, sizeof(float));
 	float *std = NULL, *feeding = NULL;
 	enum pb_status st = weights ? pb_matrix_read(m, weights, err) : pb_out_of_memory(err, "weights");
@@ -101,10 +103,10 @@ enum pb_status pb_quantize_check(const struct pb_model *model, const struct pb_q
 }
 
 /* Matrices [first, first + n); on success the model has their encodings. */
-static enum pb_status quantize_range(struct quantize_work *work, size_t first, size_t n, struct pb_pool *pool, struct pb_error *err)
+static enum pb_status quantize_range(struct quantize_work *work, size_t first, size_t n, struct pb_error *err)
 {
 	work->first = first;
-	pb_pool_run(pool, n, quantize_task, work);
+	pb_pool_run(work->pool, n, quantize_task, work);
 	/* The first in order, not in time: the message does not depend on threads. */
 	for (size_t i = first; i < first + n; i++)
 		if (work->errors[i].status)
@@ -117,7 +119,7 @@ static enum pb_status quantize_range(struct quantize_work *work, size_t first, s
 }
 
 /* The matrices of one layer, those of an input together. */
-static enum pb_status quantize_steps(struct quantize_work *work, size_t first, struct pb_pool *pool, struct pb_error *err)
+static enum pb_status quantize_steps(struct quantize_work *work, size_t first, struct pb_error *err)
 {
 	enum pb_status st = PB_OK;
 
@@ -128,20 +130,20 @@ static enum pb_status quantize_steps(struct quantize_work *work, size_t first, s
 			;
 		st = pb_calibration_step(work->calibration, input, err);
 		if (!st)
-			st = quantize_range(work, first + slot, n, pool, err);
+			st = quantize_range(work, first + slot, n, err);
 	}
 	return st;
 }
 
-static enum pb_status quantize_layers(struct quantize_work *work, struct pb_pool *pool, struct pb_error *err)
+static enum pb_status quantize_layers(struct quantize_work *work, struct pb_error *err)
 {
 	enum pb_status st = PB_OK;
 
 	for (uint32_t layer = 0; !st && layer < work->model->config.n_layers; layer++) {
 		st = pb_calibration_enter(work->calibration, layer, err);
 		if (!st)
-			st = pb_calibration_is_stepwise(work->calibration) ? quantize_steps(work, (size_t)layer * PB_SLOTS, pool, err)
-				: quantize_range(work, (size_t)layer * PB_SLOTS, PB_SLOTS, pool, err);
+			st = pb_calibration_is_stepwise(work->calibration) ? quantize_steps(work, (size_t)layer * PB_SLOTS, err)
+				: quantize_range(work, (size_t)layer * PB_SLOTS, PB_SLOTS, err);
 	}
 	return st;
 }
@@ -149,7 +151,7 @@ static enum pb_status quantize_layers(struct quantize_work *work, struct pb_pool
 enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantizer_use *use, int64_t seed, struct pb_calibration *calibration,
 	struct pb_pool *pool, struct pb_error *err)
 {
-	struct quantize_work work = { .model = model, .use = use, .seed = seed, .calibration = calibration };
+	struct quantize_work work = { .model = model, .use = use, .seed = seed, .calibration = calibration, .pool = pool };
 	size_t n = model->n_matrices;
 	enum pb_status st = check_source(model, use->quantizer, err);
 
@@ -160,9 +162,9 @@ enum pb_status pb_quantize_model(struct pb_model *model, const struct pb_quantiz
 	if (!work.done || !work.errors)
 		st = pb_out_of_memory(err, "the quantized model");
 	else if (calibration && pb_calibration_is_layered(calibration))
-		st = quantize_layers(&work, pool, err);
+		st = quantize_layers(&work, err);
 	else
-		st = quantize_range(&work, 0, n, pool, err);
+		st = quantize_range(&work, 0, n, err);
 	for (size_t i = 0; work.done && i < n; i++)
 		pb_encoded_free(work.done[i]);
 	if (st)

@@ -11,6 +11,7 @@ struct layer {
 	uint32_t rows, cols;
 	float *w, *h;           /* (rows, cols); (cols, cols) mean of x x^T */
 	float *mean_abs;        /* (cols) mean of |x| */
+	struct pb_pool *pool;   /* for work inside of the matrix, or NULL */
 };
 
 static inline void *get_memory(size_t n, size_t size)
@@ -23,7 +24,7 @@ static inline void *get_memory(size_t n, size_t size)
 static inline struct layer empty_layer(uint32_t rows, uint32_t cols)
 {
 	struct layer l = { rows, cols, get_memory((size_t)rows * cols, sizeof(float)), get_memory((size_t)cols * cols, sizeof(float)),
-		get_memory(cols, sizeof(float)) };
+		get_memory(cols, sizeof(float)), NULL };
 	return l;
 }
 
@@ -109,7 +110,7 @@ static inline enum pb_status try_layer(const struct pb_quantizer *q, const char 
 	char text[512];
 	struct pb_quantizer_use use;
 	struct pb_quantize_job job = { .name = "m", .n_layers = 1, .rows = l->rows, .cols = l->cols, .weights = l->w, .second_moment = l->h,
-		.mean_abs = l->mean_abs, .rng = pb_rng_make(1, 1) };
+		.mean_abs = l->mean_abs, .rng = pb_rng_make(1, 1), .pool = l->pool };
 	snprintf(text, sizeof text, "%s:%s", q->name, options);
 	if (pb_quantizer_use_parse(&use, text, err))
 		fail_msg("%s", err->text);

@@ -213,7 +213,7 @@ static void plain_implementation(void **state)
 		"bits=3,group_size=20,act_order=group,block_size=16,groups=fresh", "bits=3,group_size=500", "bits=4,block_size=1,percdamp=1",
 		"bits=3,act_order=group,search=yes,group_size=32", "bits=4,zero=float,scale_dtype=bf16,group_size=8",
 	};
-	static const uint32_t shapes[][2] = { { 1, 1 }, { 3, 7 }, { 70, 96 }, { 65, 150 }, { 130, 33 } };
+	static const uint32_t shapes[][2] = { { 1, 1 }, { 3, 7 }, { 70, 96 }, { 65, 150 }, { 130, 33 }, { 1100, 40 } };
 	uint64_t weights = 0, other = 0;
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
@@ -249,6 +249,17 @@ static void plain_implementation(void **state)
 
 /* ---- properties ---- */
 
+static void assert_same(const struct pb_encoded *a, const struct pb_encoded *b)
+{
+	struct pb_part parts[2][PB_MAX_PARTS];
+	unsigned n = pb_encoded_parts(a, parts[0]);
+	assert_int_equal(pb_encoded_parts(b, parts[1]), n);
+	for (unsigned j = 0; j < n; j++) {
+		assert_int_equal(parts[0][j].tensor.bytes, parts[1][j].tensor.bytes);
+		assert_memory_equal(parts[0][j].tensor.data, parts[1][j].tensor.data, parts[0][j].tensor.bytes);
+	}
+}
+
 /* Without correlations no column can make up for another. */
 static void diagonal_is_rtn(void **state)
 {
@@ -266,13 +277,7 @@ static void diagonal_is_rtn(void **state)
 			char options[160];
 			snprintf(options, sizeof options, "%s%s", both[i], orders[k]);
 			struct pb_encoded *a = run_layer(&pb_quantizer_gptq, options, &l), *b = run_layer(&pb_quantizer_rtn, both[i], &l);
-			struct pb_part parts[2][PB_MAX_PARTS];
-			unsigned n = pb_encoded_parts(a, parts[0]);
-			assert_int_equal(pb_encoded_parts(b, parts[1]), n);
-			for (unsigned j = 0; j < n; j++) {
-				assert_int_equal(parts[0][j].tensor.bytes, parts[1][j].tensor.bytes);
-				assert_memory_equal(parts[0][j].tensor.data, parts[1][j].tensor.data, parts[0][j].tensor.bytes);
-			}
+			assert_same(a, b);
 			pb_encoded_free(a);
 			pb_encoded_free(b);
 			free_layer(&l);
@@ -331,9 +336,9 @@ static void instruction_sets(void **state)
 			order[c] = c;
 		memcpy(w, tile[0], sizeof w);
 		for (int i = 0; i < n; i++) {
-			struct gptq g = { .o = &o, .job = &job, .row_grids = 3, .order = order, .grids = grids, .triangle = triangle,
-				.tile = tile[i], .tile_codes = codes[i] };
-			tiles[i](&g, 0, 0, WIDTH);
+			struct gptq g = { .o = &o, .job = &job, .row_grids = 3, .order = order, .grids = grids };
+			struct gptq_strip strip = { .g = &g, .width = WIDTH, .triangle = triangle, .tile = tile[i], .tile_codes = codes[i] };
+			tiles[i](&strip, 0);
 			assert_memory_equal(tile[i], tile[0], sizeof *tile);
 			assert_memory_equal(codes[i], codes[0], sizeof *codes);
 		}
@@ -365,6 +370,8 @@ static void threads(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		one.layers[i] = random_layer(i, 200, 256, 300);
 	many = one;
+	for (unsigned i = 0; i < 4; i++)
+		many.layers[i].pool = pool;
 	pb_pool_run(NULL, 4, quantize_task, &one);
 	pb_pool_run(pool, 4, quantize_task, &many);
 	for (unsigned i = 0; i < 4; i++) {
@@ -378,6 +385,28 @@ static void threads(void **state)
 		free_layer(&one.layers[i]);
 	}
 	pb_pool_free(pool);
+}
+
+/* Of more rows than a task has, and more columns than a strip of the factor. */
+static void threads_in_a_matrix(void **state)
+{
+	(void)state;
+	static const char *const settings[] = { "bits=4,group_size=64", "bits=3,group_size=0", "bits=3,act_order=all", "bits=2,group_size=32,groups=static,act_order=all",
+		"bits=4,group_size=48,groups=fresh,act_order=group", "bits=4,block_size=7,search=yes,search_steps=5" };
+	struct layer l = random_layer(5, 2 * STRIP + 100, 300, 600);
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+		l.pool = NULL;
+		struct pb_encoded *one = run_layer(&pb_quantizer_gptq, settings[i], &l);
+		for (unsigned n = 2; n <= 5; n += 3) {
+			assert_int_equal(pb_pool_new(&l.pool, n, NULL), PB_OK);
+			struct pb_encoded *many = run_layer(&pb_quantizer_gptq, settings[i], &l);
+			assert_same(one, many);
+			pb_encoded_free(many);
+			pb_pool_free(l.pool);
+		}
+		pb_encoded_free(one);
+	}
+	free_layer(&l);
 }
 
 /* ---- odd moments ---- */
@@ -457,6 +486,7 @@ int main(void)
 		cmocka_unit_test(better_than_rtn),
 		cmocka_unit_test(instruction_sets),
 		cmocka_unit_test(threads),
+		cmocka_unit_test(threads_in_a_matrix),
 		cmocka_unit_test(odd_moments),
 		cmocka_unit_test(needs),
 	};

@@ -51,8 +51,8 @@ static void known_numbers(void **state)
 	const uint32_t expected[6] = { 3, 0, 3, 0, 3, 2 }, expected2[6] = { 1, 1, 0, 0, 1, 0 }, direct[6] = { 3, 0, 0, 0, 3, 2 };
 	const double quantized_[12] = { -0.1, 0.1, -0.1, -0.1, 0.1, -0.1, 0.7, 0.9, 0.4, -0.1, 0.1, -0.5 };
 	uint32_t index[6], index2[6];
-	struct layer l = { 4, 3, w, h, NULL };
-	OK(pb_hessian_factor(h, 3, NULL, 0.01, u, ERR));
+	struct layer l = { 4, 3, w, h, NULL, NULL };
+	OK(pb_hessian_factor(h, 3, NULL, 0.01, u, NULL, ERR));
 	for (int i = 0; i < 9; i++)
 		assert_true(fabs(u[i] - factor[i]) < 1e-6);
 	float *columns = columns_of(w, 4, 3, 4);
@@ -108,7 +108,7 @@ static void single_numbers_are_gptq(void **state)
 		uint32_t *index = get_memory(R * C, sizeof *index);
 		for (int i = 0; i <= top; i++)
 			book[i] = ((float)i - (float)top / 2) * scale;
-		OK(pb_hessian_factor(l.h, C, NULL, 0.01, u, ERR));
+		OK(pb_hessian_factor(l.h, C, NULL, 0.01, u, NULL, ERR));
 		float *columns = columns_of(l.w, R, C, R);
 		struct pb_vptq_part part = { .n = C, .length = 1, .n_stages = 1, .k = { (uint32_t)top + 1 }, .codebook = { book }, .index = { index } };
 		OK(pb_vptq_columns(&part, u, R, C, R, columns, work, ERR));
@@ -153,7 +153,7 @@ static void loop_in_plain(void **state)
 			for (uint32_t j = 0; j < n; j++)
 				parts[i].codebook[s][j] = (float)((s ? 0.01 : 0.02) * pb_rng_normal(&r));
 		}
-	OK(pb_hessian_factor(l.h, C, NULL, 0.01, u, ERR));
+	OK(pb_hessian_factor(l.h, C, NULL, 0.01, u, NULL, ERR));
 	OK(pb_vptq_columns(parts, u, R, C, STRIDE, columns, work, ERR));
 	double *plain = plain_factor(l.h, C, 0.01), *x = get_memory(C * STRIDE, sizeof *x);
 	int other = 0;
