@@ -81,16 +81,37 @@ static void test_min_max(void **state)
 	}
 }
 
+/* BitNet at 1 bit: mean |W| times the sign of what is above the mean, and a minus at the mean itself. */
+static void test_signs_about_the_mean(void **state)
+{
+	static const float w[6] = { 0.25f, -0.5f, 1, 0.5f, 0, 0.25f };
+	struct pb_quantizer_use use;
+	struct pb_encoded *m = NULL;
+	struct pb_quantize_job job = { .name = "m", .n_layers = 1, .rows = 2, .cols = 3, .weights = w, .source_dtype = PB_F32 };
+	float decoded[6];
+
+	(void)state;
+	OK(pb_quantizer_use_parse(&use, "bitnet:bits=1,scale_dtype=f32", ERR));
+	OK(pb_quantizer_run(&use, &job, &m, ERR));
+	pb_encoded_decode(m, 0, 2, decoded);
+	for (int i = 0; i < 6; i++)     /* the mean is 1/4, that of the magnitudes 5/12 */
+		assert_true(decoded[i] == (i == 2 || i == 3 ? 1 : -1) * (float)(2.5 / 6));
+	assert_int_equal(pb_encoded_bytes(m), 2 + 4);
+	assert_true(use.quantizer->wbits(use.options, PB_F32) == 1);
+	pb_encoded_free(m);
+	pb_quantizer_use_free(&use);
+}
+
 static void test_gradients_pass(void **state)
 {
-	static const char *const methods[] = { "finetune", "llm_qat", "bitnet" };
+	static const char *const methods[] = { "finetune", "llm_qat", "bitnet", "bitnet:bits=1" };
 	float w[SIZE], gradient[SIZE], before[SIZE];
 
 	(void)state;
 	make_weights(w);
 	for (int i = 0; i < SIZE; i++)
 		gradient[i] = before[i] = (float)i;
-	for (size_t k = 0; k < 3; k++) {
+	for (size_t k = 0; k < 4; k++) {
 		struct method m = method_open(methods[k], ROWS, COLS);
 		struct pb_distillation d;
 
@@ -106,13 +127,13 @@ static void test_gradients_pass(void **state)
 /* A few steps on the tiny model: the loss falls, and what is stored is what ran. */
 static void test_training(void **state)
 {
-	static const char *const methods[] = { "finetune", "llm_qat:bits=3", "bitnet" };
+	static const char *const methods[] = { "finetune", "llm_qat:bits=3", "bitnet", "bitnet:bits=1" };
 	struct pb_model *model = mixed_model();
 	int32_t inputs[MIXED_TOKENS], targets[MIXED_TOKENS];
 
 	(void)state;
 	mixed_tokens(inputs, targets);
-	for (size_t k = 0; k < 3; k++) {
+	for (size_t k = 0; k < 4; k++) {
 		struct method m = method_open(methods[k], 32, 48);
 		struct pb_trainer *t = mixed_trainer(&m, model, "", NULL);
 		struct pb_network_f32 *net = pb_trainer_network(t);
@@ -151,7 +172,7 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_grids), cmocka_unit_test(test_min_max), cmocka_unit_test(test_gradients_pass), cmocka_unit_test(test_training),
+		cmocka_unit_test(test_same_grids), cmocka_unit_test(test_min_max), cmocka_unit_test(test_signs_about_the_mean), cmocka_unit_test(test_gradients_pass), cmocka_unit_test(test_training),
 		cmocka_unit_test(test_refusals),
 	};
 
