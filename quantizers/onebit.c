@@ -110,12 +110,14 @@ static void onebit_forward(void *arg, const struct pb_parameter *m, const float 
 	}
 }
 
-static void onebit_backward(void *arg, const struct pb_parameter *m, const float *latent, const float *parameters, float *gradient, float *parameter_gradient)
+static void onebit_backward(void *arg, const struct pb_parameter *m, const float *latent, const float *parameters, const float *used, float *gradient,
+	float *parameter_gradient)
 {
 	const struct onebit_options *o = arg;
 	const float *h = parameters, *g = parameters + m->rows;
 	float *dh = parameter_gradient, *dg = parameter_gradient + m->rows;
 
+	(void)used;
 	for (uint32_t r = 0; r < m->rows; r++)
 		dh[r] = 0;
 	for (uint32_t first = 0; first < m->cols; first += COLUMNS) {

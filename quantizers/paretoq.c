@@ -232,13 +232,15 @@ static void paretoq_forward(void *arg, const struct pb_parameter *m, const float
 	}
 }
 
-static void paretoq_backward(void *arg, const struct pb_parameter *m, const float *latent, const float *scales, float *gradient, float *scale_gradient)
+static void paretoq_backward(void *arg, const struct pb_parameter *m, const float *latent, const float *scales, const float *used, float *gradient,
+	float *scale_gradient)
 {
 	const struct paretoq_options *o = arg;
 	const struct grid *g = grid_of(o);
 	bool quirk = g->kind == SEQ && o->bits == BITS_1_58 && o->saturation == SATURATION_CODE;
 	double share = 1 / sqrt((double)m->rows * m->cols * g->qp), low = quirk ? -1 : g->low, high = quirk ? 1 : g->high;
 
+	(void)used;
 	for (uint32_t r = 0; r < m->rows; r++) {
 		const float *w = latent + (size_t)r * m->cols;
 		float *d = gradient + (size_t)r * m->cols, a = scale_of(o, scales[r]);

@@ -325,9 +325,23 @@ static enum pb_status check_result(const struct pb_quantizer_use *use, const str
 
 struct pb_transform_f32 pb_quantizer_transform(const struct pb_quantizer_use *use)
 {
-	struct pb_transform_f32 transform = use->quantizer->qat->transform;
+	const struct pb_qat *qat = use->quantizer->qat;
+	struct pb_transform_f32 transform = qat->transform;
+	unsigned frozen = qat->frozen;
 	transform.arg = use->options;
+	if (qat->vary)
+		qat->vary(use->options, &transform.post, &frozen);
 	return transform;
+}
+
+unsigned pb_quantizer_frozen(const struct pb_quantizer_use *use)
+{
+	const struct pb_qat *qat = use->quantizer->qat;
+	enum pb_post post = qat->transform.post;
+	unsigned frozen = qat->frozen;
+	if (qat->vary)
+		qat->vary(use->options, &post, &frozen);
+	return frozen;
 }
 
 static struct pb_parameter parameter_of(const struct pb_quantize_job *job)

@@ -58,6 +58,8 @@ struct pb_quantize_job {
 struct pb_qat {
 	struct pb_transform_f32 transform;  /* its arg is the options; whoever uses it sets that */
 	unsigned frozen;            /* kinds of parameters that are not trained: a sum of 1 << enum pb_parameter_kind */
+	/* Optional: what these options change of the transform's `post` and of `frozen`. */
+	void (*vary)(const void *options, enum pb_post *post, unsigned *frozen);
 	/* The options' budget as a recipe for a model with that context. What it does not set has its default; the seed is the
 	 * caller's. Required. */
 	enum pb_status (*recipe)(const void *options, uint32_t context, struct pb_recipe *recipe, struct pb_error *err);
@@ -145,6 +147,8 @@ enum pb_status pb_quantizer_run_by(const struct pb_quantizer_use *use, pb_quanti
 	struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
 /* The transform of a trained method with these options, which outlive it. */
 struct pb_transform_f32 pb_quantizer_transform(const struct pb_quantizer_use *use);
+/* Kinds of parameters that it does not train with these options. */
+unsigned pb_quantizer_frozen(const struct pb_quantizer_use *use);
 /* A matrix after training: encode and the same checks, and that its decoding is what forward gives. latent: (rows, cols) in place of
  * job->weights; parameters: as many as the transform has for it. */
 enum pb_status pb_quantizer_encode(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, const float *latent, const float *parameters,

@@ -4,6 +4,7 @@
 extern const struct pb_quantizer pb_quantizer_awq;
 extern const struct pb_quantizer pb_quantizer_binary;
 extern const struct pb_quantizer pb_quantizer_bitnet;
+extern const struct pb_quantizer pb_quantizer_diffq;
 extern const struct pb_quantizer pb_quantizer_external;
 extern const struct pb_quantizer pb_quantizer_finetune;
 extern const struct pb_quantizer pb_quantizer_gptq;
@@ -24,6 +25,7 @@ const struct pb_quantizer *const pb_quantizers[] = {
 	&pb_quantizer_awq,
 	&pb_quantizer_binary,
 	&pb_quantizer_bitnet,
+	&pb_quantizer_diffq,
 	&pb_quantizer_external,
 	&pb_quantizer_finetune,
 	&pb_quantizer_gptq,

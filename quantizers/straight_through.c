@@ -18,12 +18,14 @@ void pb_no_start(void *arg, const struct pb_parameter *matrix, float *latent, fl
 	(void)parameters;
 }
 
-void pb_straight_through(void *arg, const struct pb_parameter *matrix, const float *latent, const float *parameters, float *gradient, float *parameter_gradient)
+void pb_straight_through(void *arg, const struct pb_parameter *matrix, const float *latent, const float *parameters, const float *used,
+	float *gradient, float *parameter_gradient)
 {
 	(void)arg;
 	(void)matrix;
 	(void)latent;
 	(void)parameters;
+	(void)used;
 	(void)gradient;
 	(void)parameter_gradient;
 }

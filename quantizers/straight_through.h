@@ -7,7 +7,8 @@
 
 uint32_t pb_no_parameters(void *arg, uint32_t layer, enum pb_slot slot, uint32_t rows, uint32_t cols);
 void pb_no_start(void *arg, const struct pb_parameter *matrix, float *latent, float *parameters);
-void pb_straight_through(void *arg, const struct pb_parameter *matrix, const float *latent, const float *parameters, float *gradient, float *parameter_gradient);
+void pb_straight_through(void *arg, const struct pb_parameter *matrix, const float *latent, const float *parameters, const float *used,
+	float *gradient, float *parameter_gradient);
 
 #define PB_STRAIGHT_THROUGH .n_parameters = pb_no_parameters, .start = pb_no_start, .backward = pb_straight_through
 

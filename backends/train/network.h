@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/base/pool.h"
+#include "core/base/rng.h"
 #include "core/base/status.h"
 #include "core/model/model.h"
 #include "backends/train/layout.h"

@@ -38,9 +38,11 @@ struct PB_R(transform) {
 	 * values too. Called once. */
 	void (*start)(void *arg, const struct pb_parameter *matrix, PB_REAL *latent, PB_REAL *parameters);
 	void (*forward)(void *arg, const struct pb_parameter *matrix, const PB_REAL *latent, const PB_REAL *parameters, PB_REAL *used);
-	/* gradient: of the used weights, becomes that of the latent ones. parameter_gradient: is set. */
-	void (*backward)(void *arg, const struct pb_parameter *matrix, const PB_REAL *latent, const PB_REAL *parameters, PB_REAL *gradient,
-		PB_REAL *parameter_gradient);
+	/* Optional: of what forward made, what runs in a step of training, where noise stands for the rounding. rng: of step and matrix. */
+	void (*disturb)(void *arg, const struct pb_parameter *matrix, const PB_REAL *latent, const PB_REAL *parameters, struct pb_rng *rng, PB_REAL *used);
+	/* used: what ran. gradient: of the used weights, becomes that of the latent ones. parameter_gradient: is set. */
+	void (*backward)(void *arg, const struct pb_parameter *matrix, const PB_REAL *latent, const PB_REAL *parameters, const PB_REAL *used,
+		PB_REAL *gradient, PB_REAL *parameter_gradient);
 };
 
 /* A loss beside the cross-entropy, such as one against a teacher. Hooks may be NULL; they return what they add to the loss
@@ -91,6 +93,8 @@ void PB_R(network_close)(struct PB_R(network) *net);        /* NULL is fine */
 void PB_R(network_start)(struct PB_R(network) *net);
 /* Makes the used weights; to be called whenever parameters have changed. */
 void PB_R(network_prepare)(struct PB_R(network) *net);
+/* Behind prepare, in training: noise in place of rounding, where the transform has it. */
+void PB_R(network_disturb)(struct PB_R(network) *net, uint64_t seed, uint64_t step);
 /* Gradients begin at 0. */
 void PB_R(network_clear)(struct PB_R(network) *net);
 /* Forward pass of (sequences, length) tokens, and the sum over targets (same shape, -1: none) of scale times the loss, and

@@ -196,6 +196,7 @@ enum pb_status pb_trainer_step(struct pb_trainer *t, const int32_t *inputs, cons
 	if (st)
 		return st;
 	pb_network_prepare_f32(net);
+	pb_network_disturb_f32(net, (uint64_t)r->seed, t->step);
 	pb_network_clear_f32(net);
 	for (int64_t i = 0; i < r->micro_batches; i++) {
 		size_t at = (size_t)i * net->n;

@@ -195,7 +195,7 @@ static enum pb_status start(struct run *r)
 		st = pb_trainer_open(&r->trainer, &s->model->config, &r->recipe, &r->transform, s->pool, r->err);
 	if (st)
 		return st;
-	pb_trainer_freeze(r->trainer, qat->frozen);
+	pb_trainer_freeze(r->trainer, pb_quantizer_frozen(s->use));
 	st = pb_file_exists(r->checkpoint) ? resume(r) : pb_trainer_take_model(r->trainer, s->model, r->err);
 	if (!st && qat->teacher && qat->teacher(s->use->options, &distillation))
 		st = pb_distiller_open(&r->distiller, &distillation, s->model, r->trainer, r->err);

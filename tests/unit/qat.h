@@ -45,7 +45,7 @@ static inline void method_forward(const struct method *m, const float *latent, c
 /* gradient: of what is used, becomes that of latent */
 static inline void method_backward(const struct method *m, const float *latent, const float *parameters, float *gradient, float *parameter_gradient)
 {
-	m->transform.backward(m->transform.arg, &m->matrix, latent, parameters, gradient, parameter_gradient);
+	m->transform.backward(m->transform.arg, &m->matrix, latent, parameters, NULL, gradient, parameter_gradient);
 }
 
 static inline enum pb_status method_encode(const struct method *m, const float *latent, const float *parameters, struct pb_encoded **out, struct pb_error *err)
@@ -107,7 +107,7 @@ static inline struct pb_trainer *mixed_trainer(const struct method *m, const str
 	OK(pb_options_parse(pb_recipe_options, &r, "recipe", "steps=20,sequences=4,length=16,micro_batches=1,learning_rate=0.003", ERR));
 	OK(pb_options_parse(pb_recipe_options, &r, "recipe", more, ERR));
 	OK(pb_trainer_open(&t, &model->config, &r, &m->transform, pool, ERR));
-	pb_trainer_freeze(t, m->use.quantizer->qat->frozen);
+	pb_trainer_freeze(t, pb_quantizer_frozen(&m->use));
 	OK(pb_trainer_take_model(t, model, ERR));
 	return t;
 }

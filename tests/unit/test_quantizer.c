@@ -272,9 +272,10 @@ static void fake_forward(void *arg, const struct pb_parameter *matrix, const flo
 		used[i] = o->n == 7 ? latent[i] : parameters[0] * latent[i];
 }
 
-static void fake_backward(void *arg, const struct pb_parameter *matrix, const float *latent, const float *parameters, float *gradient, float *parameter_gradient)
+static void fake_backward(void *arg, const struct pb_parameter *matrix, const float *latent, const float *parameters, const float *used,
+	float *gradient, float *parameter_gradient)
 {
-	(void)arg, (void)matrix, (void)latent, (void)parameters, (void)gradient;
+	(void)arg, (void)matrix, (void)latent, (void)parameters, (void)used, (void)gradient;
 	parameter_gradient[0] = 0;
 }
 
