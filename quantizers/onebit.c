@@ -33,8 +33,9 @@
 
 struct onebit_options {
 	struct pb_budget budget;
-	double alpha;
-	int loss, split, zero, vector_dtype;
+	double alpha, targets;
+	int loss, split, zero, vector_dtype, latent;
+	bool layernorm, frozen;
 };
 
 static const char *const loss_names[] = { "code", "paper", NULL };
@@ -42,12 +43,18 @@ static const char *const zero_names[] = { "plus", "zero", NULL };
 static const char *const dtype_names[] = { "f16", "bf16", "f32", NULL };
 static const enum pb_dtype dtypes[] = { PB_F16, PB_BF16, PB_F32 };
 enum { LOSS_CODE, LOSS_PAPER };
+static const char *const latent_names[] = { "code", "weights", NULL };
 enum { ZERO_PLUS, ZERO_ZERO };
+enum { LATENT_CODE, LATENT_WEIGHTS };
 
 static const struct pb_option onebit_options[] = {
 	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, 1e-2, 0.01),
 	PB_OPT_CHOICE(struct onebit_options, loss, loss_names, "code", "losses against the full-precision model: those of the released code, or the paper's"),
 	PB_OPT_REAL(struct onebit_options, alpha, 0, 1e6, 1, "factor of the loss of the states"),
+	PB_OPT_REAL(struct onebit_options, targets, 0, 1, 0, "share of the loss that is against the text's own tokens, which neither has"),
+	PB_OPT_BOOL(struct onebit_options, layernorm, 1, "no: none behind the matrices, so that the scales of the start hold"),
+	PB_OPT_BOOL(struct onebit_options, frozen, 1, "no: embedding, head and norms are trained too"),
+	PB_OPT_CHOICE(struct onebit_options, latent, latent_names, "code", "first latent weights: 0.01 sign(W) as the code, or the weights as they are"),
 	PB_OPT_CHOICE(struct onebit_options, split, pb_split_names, "nmf", "how the first fit's size is shared between h and g"),
 	PB_OPT_CHOICE(struct onebit_options, vector_dtype, dtype_names, "f16", "number format of h and g"),
 	PB_OPT_CHOICE(struct onebit_options, zero, zero_names, "plus", "a latent weight of 0 runs as +1, as it is stored, or as 0, as the code"),
@@ -85,7 +92,7 @@ static void onebit_start(void *arg, const struct pb_parameter *m, float *latent,
 	const struct onebit_options *o = arg;
 
 	pb_rank_one(latent, m->rows, m->cols, (enum pb_split)o->split, parameters, parameters + m->rows);
-	for (size_t i = 0; i < m->n; i++)
+	for (size_t i = 0; o->latent == LATENT_CODE && i < m->n; i++)
 		latent[i] = latent[i] < 0 ? -FIRST_LATENT : latent[i] > 0 ? FIRST_LATENT : 0;
 }
 
@@ -160,8 +167,17 @@ static bool onebit_teacher(const void *options, struct pb_distillation *out)
 	const struct onebit_options *o = options;
 	bool paper = o->loss == LOSS_PAPER;
 
-	*out = (struct pb_distillation){ .form = paper ? PB_DISTILL_PAPER : PB_DISTILL_CODE, .logits = paper ? 1 : LOGITS_SCALE, .states = o->alpha };
-	return true;
+	*out = (struct pb_distillation){ .form = paper ? PB_DISTILL_PAPER : PB_DISTILL_CODE, .targets = o->targets,
+		.logits = (1 - o->targets) * (paper ? 1 : LOGITS_SCALE), .states = (1 - o->targets) * o->alpha };
+	return o->targets < 1;
+}
+
+static void onebit_vary(const void *options, enum pb_post *post, unsigned *frozen)
+{
+	const struct onebit_options *o = options;
+
+	*post = o->layernorm ? PB_POST_LAYERNORM : PB_POST_NONE;
+	*frozen = o->frozen ? 1u << PB_PARAMETER_EMBEDDING | 1u << PB_PARAMETER_NORM | 1u << PB_PARAMETER_HEAD : 0;
 }
 
 /* ---- what is stored ---- */
@@ -179,7 +195,7 @@ static enum pb_status onebit_fill(const struct onebit_options *o, const float *l
 	}
 	if (o->zero == ZERO_ZERO && zeros)
 		return pb_fail(err, PB_NUMERIC, "%llu latent weights are 0, which one bit does not hold\nzero=plus trains them as they are stored", (unsigned long long)zeros);
-	m->post = PB_POST_LAYERNORM;
+	m->post = o->layernorm ? PB_POST_LAYERNORM : PB_POST_NONE;
 	status = pb_encoded_set_levels(m, PB_LEVELS_NAMED, "sign_bit", NULL, 0, PB_F32, err);
 	if (!status)
 		status = pb_encoded_set_row_scale(m, parameters, dtype, err);
@@ -238,9 +254,8 @@ static unsigned onebit_needs(const void *options)
 }
 
 static const struct pb_qat onebit_qat = {
-	.transform = { .post = PB_POST_LAYERNORM, .n_parameters = onebit_n_parameters, .start = onebit_start, .forward = onebit_forward,
-		.backward = onebit_backward },
-	.frozen = 1u << PB_PARAMETER_EMBEDDING | 1u << PB_PARAMETER_NORM | 1u << PB_PARAMETER_HEAD,
+	.transform = { .n_parameters = onebit_n_parameters, .start = onebit_start, .forward = onebit_forward, .backward = onebit_backward },
+	.vary = onebit_vary,
 	.recipe = onebit_recipe,
 	.teacher = onebit_teacher,
 	.encode = onebit_encode,

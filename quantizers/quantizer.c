@@ -327,7 +327,7 @@ struct pb_transform_f32 pb_quantizer_transform(const struct pb_quantizer_use *us
 {
 	const struct pb_qat *qat = use->quantizer->qat;
 	struct pb_transform_f32 transform = qat->transform;
-	unsigned frozen = qat->frozen;
+	unsigned frozen = 0;
 	transform.arg = use->options;
 	if (qat->vary)
 		qat->vary(use->options, &transform.post, &frozen);
@@ -337,8 +337,8 @@ struct pb_transform_f32 pb_quantizer_transform(const struct pb_quantizer_use *us
 unsigned pb_quantizer_frozen(const struct pb_quantizer_use *use)
 {
 	const struct pb_qat *qat = use->quantizer->qat;
-	enum pb_post post = qat->transform.post;
-	unsigned frozen = qat->frozen;
+	enum pb_post post = PB_POST_NONE;
+	unsigned frozen = 0;
 	if (qat->vary)
 		qat->vary(use->options, &post, &frozen);
 	return frozen;

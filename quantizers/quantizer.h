@@ -57,8 +57,8 @@ struct pb_quantize_job {
  * in the end is what is stored. */
 struct pb_qat {
 	struct pb_transform_f32 transform;  /* its arg is the options; whoever uses it sets that */
-	unsigned frozen;            /* kinds of parameters that are not trained: a sum of 1 << enum pb_parameter_kind */
-	/* Optional: what these options change of the transform's `post` and of `frozen`. */
+	/* Optional: the transform's `post` with these options, and the kinds of parameters that are not trained (a sum of 1 << enum
+	 * pb_parameter_kind). Both are none before. */
 	void (*vary)(const void *options, enum pb_post *post, unsigned *frozen);
 	/* The options' budget as a recipe for a model with that context. What it does not set has its default; the seed is the
 	 * caller's. Required. */

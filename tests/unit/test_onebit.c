@@ -192,6 +192,7 @@ static void test_worked_example(void **state)
 	near("times h", 0, y[0], 5.7, 1e-6);
 	near("times h", 1, y[1], -9.5, 1e-6);
 	assert_int_equal(m.transform.post, PB_POST_LAYERNORM);
+	assert_int_equal(pb_quantizer_frozen(&m.use), 1 << PB_PARAMETER_EMBEDDING | 1 << PB_PARAMETER_NORM | 1 << PB_PARAMETER_HEAD);
 	pb_kernels_best_f32()->layernorm(y, 2);
 	near("layernorm", 0, y[0], 1, 1e-6);
 	near("layernorm", 1, y[1], -1, 1e-6);
@@ -211,6 +212,60 @@ static void test_start(void **state)
 	assert_memory_equal(vectors, a, sizeof a);
 	assert_memory_equal(vectors + 2, b, sizeof b);
 	method_close(&m);
+}
+
+/* Without layernorm and with the weights as latent ones it starts as svid, and stores none; everything is trained. */
+static void test_without_layernorm(void **state)
+{
+	enum { ROWS = 5, COLS = 33, N = ROWS * COLS };
+	struct method m = method_open("onebit:layernorm=no,frozen=no,latent=weights,split=svd", ROWS, COLS);
+	struct pb_quantizer_use svid;
+	struct pb_quantize_job job = { .name = "m", .n_layers = 1, .rows = ROWS, .cols = COLS, .source_dtype = PB_F32 };
+	float *w = normal(N, 8), latent[N], vectors[ROWS + COLS], ours[N], theirs[N];
+	struct pb_encoded *a = NULL, *b = NULL;
+
+	(void)state;
+	memcpy(latent, w, sizeof latent);
+	method_start(&m, latent, vectors);
+	assert_memory_equal(latent, w, sizeof latent);
+	assert_int_equal(m.transform.post, PB_POST_NONE);
+	assert_int_equal(pb_quantizer_frozen(&m.use), 0);
+	OK(method_encode(&m, latent, vectors, &a, ERR));
+	job.weights = w;
+	OK(pb_quantizer_use_parse(&svid, "svid", ERR));
+	OK(pb_quantizer_run(&svid, &job, &b, ERR));
+	pb_encoded_decode(a, 0, ROWS, ours);
+	pb_encoded_decode(b, 0, ROWS, theirs);
+	assert_memory_equal(ours, theirs, sizeof ours);
+	assert_int_equal(a->post, PB_POST_NONE);
+	assert_int_equal(pb_encoded_bytes(a), pb_encoded_bytes(b));
+	pb_encoded_free(a);
+	pb_encoded_free(b);
+	free(w);
+	method_close(&m);
+	pb_quantizer_use_free(&svid);
+}
+
+static void test_losses(void **state)
+{
+	static const struct { const char *text; double targets, logits, states; } losses[] = {
+		{ "onebit", 0, 0.01, 1 }, { "onebit:alpha=10,targets=0.25", 0.25, 0.0075, 7.5 }, { "onebit:loss=paper,targets=0.5", 0.5, 0.5, 0.5 },
+	};
+	struct method own = method_open("onebit:targets=1", 1, 1);
+	struct pb_distillation d;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+		struct method m = method_open(losses[i].text, 1, 1);
+
+		assert_true(m.use.quantizer->qat->teacher(m.use.options, &d));
+		near("targets", i, d.targets, losses[i].targets, 1e-12);
+		near("logits", i, d.logits, losses[i].logits, 1e-12);
+		near("states", i, d.states, losses[i].states, 1e-12);
+		method_close(&m);
+	}
+	assert_false(own.use.quantizer->qat->teacher(own.use.options, &d));
+	method_close(&own);
 }
 
 /* A latent 0 runs as it is stored, or as 0. */
@@ -395,7 +450,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_anchors), cmocka_unit_test(test_normal_weights), cmocka_unit_test(test_matrices_without_size), cmocka_unit_test(test_svid),
-		cmocka_unit_test(test_worked_example), cmocka_unit_test(test_start), cmocka_unit_test(test_zero), cmocka_unit_test(test_gradients),
+		cmocka_unit_test(test_worked_example), cmocka_unit_test(test_start), cmocka_unit_test(test_without_layernorm), cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_zero), cmocka_unit_test(test_gradients),
 		cmocka_unit_test(test_packing), cmocka_unit_test(test_stored), cmocka_unit_test(test_paper_sizes), cmocka_unit_test(test_torch),
 	};
 
