@@ -6,6 +6,10 @@
 #include "core/base/memory.h"
 #include "reports/canvas_backend.h"
 
+#define N_INKS (PB_INK_OTHER - PB_INK_PARETOQ + 1)      /* of families but full precision */
+#define N_SHADES ((PB_INKS - PB_INK_PARETOQ) / N_INKS)
+#define N_SHAPES (PB_SHAPE_PENTAGON - PB_SHAPE_CIRCLE + 1)     /* but the cross */
+
 /* The order of enum pb_ink. On the dark ground full precision is white. */
 const struct pb_ink_colour pb_inks[PB_INKS] = {
 	{ "none", 0, 0 },
@@ -23,6 +27,19 @@ const struct pb_ink_colour pb_inks[PB_INKS] = {
 	{ "vptq", 0xCC79A7, 0xCC79A7 },
 	{ "kbit", 0xE69F00, 0xE69F00 },
 	{ "other", 0x56B4E9, 0x56B4E9 },
+	/* Shades of the families' colours, nearer to the text's. */
+	{ "paretoq2", 0x004972, 0x78BBE3 },
+	{ "onebit2", 0x883C00, 0xE4985C },
+	{ "squeezellm2", 0x00654A, 0x5CC1A5 },
+	{ "vptq2", 0x834D6B, 0xDEA9C7 },
+	{ "kbit2", 0x936600, 0xEFC25C },
+	{ "other2", 0x377395, 0x93CFF1 },
+	{ "paretoq3", 0x002B44, 0xAFD7EF },
+	{ "onebit3", 0x512400, 0xEFC29E },
+	{ "squeezellm3", 0x003C2C, 0x9EDACA },
+	{ "vptq3", 0x4E2E3F, 0xECCCDE },
+	{ "kbit3", 0x573C00, 0xF6DB9E },
+	{ "other3", 0x214459, 0xBFE2F7 },
 };
 
 const struct pb_family pb_families[] = {
@@ -42,6 +59,18 @@ size_t pb_family_index(const char *name)
 		if (strcmp(pb_families[i].name, name) == 0)
 			return i;
 	return pb_n_families - 1;
+}
+
+enum pb_ink pb_family_ink(const struct pb_family *family, size_t place)
+{
+	return family->ink == PB_INK_FULL ? family->ink : family->ink + N_INKS * (place % N_SHADES);
+}
+
+enum pb_shape pb_family_shape(const struct pb_family *family, size_t place)
+{
+	if (family->shape == PB_SHAPE_CROSS && place == 0)
+		return PB_SHAPE_CROSS;
+	return (enum pb_shape)(PB_SHAPE_CIRCLE + (family->shape + N_SHAPES - PB_SHAPE_CIRCLE + place) % N_SHAPES);
 }
 
 void pb_canvas_fail(struct pb_canvas *c, enum pb_status status, const char *why)

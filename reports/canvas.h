@@ -16,7 +16,9 @@
 /* Colours by role. The series colours are Okabe and Ito's, fixed for each family of methods. */
 enum pb_ink {
 	PB_INK_NONE, PB_INK_TEXT, PB_INK_MUTED, PB_INK_GRID, PB_INK_AXIS, PB_INK_PAPER, PB_INK_OUTLINE, PB_INK_FRONT,
-	PB_INK_FULL, PB_INK_PARETOQ, PB_INK_ONEBIT, PB_INK_SQUEEZELLM, PB_INK_VPTQ, PB_INK_KBIT, PB_INK_OTHER, PB_INKS
+	PB_INK_FULL, PB_INK_PARETOQ, PB_INK_ONEBIT, PB_INK_SQUEEZELLM, PB_INK_VPTQ, PB_INK_KBIT, PB_INK_OTHER,
+	PB_INK_SHADE2, PB_INK_SHADE3 = PB_INK_SHADE2 + PB_INK_OTHER - PB_INK_PARETOQ + 1, /* two darker ones of each family, in the same order */
+	PB_INKS = PB_INK_SHADE3 + PB_INK_OTHER - PB_INK_PARETOQ + 1
 };
 struct pb_ink_colour {
 	const char *name;           /* class of SVG elements: "f-NAME" fills, "s-NAME" strokes */
@@ -43,6 +45,9 @@ struct pb_family {
 extern const struct pb_family pb_families[];
 extern const size_t pb_n_families;
 size_t pb_family_index(const char *name);
+/* Of several settings of one family, the place-th: the family's colour, then its shades; the family's shape, then the next ones. */
+enum pb_ink pb_family_ink(const struct pb_family *family, size_t place);
+enum pb_shape pb_family_shape(const struct pb_family *family, size_t place);
 
 /* Text widths, the same for all outputs: measured with cairo, without hinting. */
 struct pb_measure;

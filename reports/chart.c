@@ -26,6 +26,16 @@ enum pb_shape pb_chart_shape(size_t i)
 	return shapes[(i + i / N_INKS) % N_SHAPES];
 }
 
+size_t pb_chart_width(double wbits)
+{
+	/* The seventh ink is full precision's. */
+	static const double widths[] = { 1, 1.58, 2, 3, 4, 8, 16, 1.5, 5, 6, 7 };
+	size_t i = 0;
+	while (i < sizeof widths / sizeof *widths && fabs(widths[i] - wbits) > 1e-9)
+		i++;
+	return i;
+}
+
 /* --- places --- */
 
 static bool on_axis(enum pb_axis_kind kind, double v)

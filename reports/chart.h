@@ -26,6 +26,8 @@ struct pb_chart_series {
 /* The i-th of many that have no colours of their own: colours and markers in a fixed order, further ones by other pairs. */
 enum pb_ink pb_chart_ink(size_t i);
 enum pb_shape pb_chart_shape(size_t i);
+/* The place of a nominal width in that order, the same in all figures whose colours are widths. */
+size_t pb_chart_width(double wbits);
 
 /* A dotted horizontal line with a text at its left end. */
 struct pb_chart_reference {

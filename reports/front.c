@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/base/csv.h"
+#include "core/store/import.h"
+#include "reports/stats/statistics.h"
 
 static int compare_keys(const struct pb_row *a, const struct pb_row *b)
 {
@@ -68,12 +70,10 @@ static int compare_points_down(const void *pa, const void *pb)
 	return c ? c : compare_identity(a->row, b->row);
 }
 
-static enum pb_status finish_points(struct pb_front *front, struct pb_error *err)
+static void add_intervals(struct pb_point *points, size_t n)
 {
-	if (front->n_points > 1)
-		qsort(front->points, front->n_points, sizeof *front->points, front->higher_is_better ? compare_points_up : compare_points_down);
-	for (size_t i = 0; i < front->n_points; i++) {
-		struct pb_point *p = &front->points[i];
+	for (size_t i = 0; i < n; i++) {
+		struct pb_point *p = &points[i];
 		if (!(p->stderr_value >= 0.0))
 			p->stderr_value = NAN;
 		p->low95 = p->value - PB_Z95 * p->stderr_value;
@@ -81,6 +81,14 @@ static enum pb_status finish_points(struct pb_front *front, struct pb_error *err
 		if (!isfinite(p->low95) || !isfinite(p->high95))
 			p->stderr_value = p->low95 = p->high95 = NAN;
 	}
+}
+
+static enum pb_status finish_points(struct pb_front *front, struct pb_error *err)
+{
+	if (front->n_points > 1)
+		qsort(front->points, front->n_points, sizeof *front->points, front->higher_is_better ? compare_points_up : compare_points_down);
+	add_intervals(front->points, front->n_points);
+	add_intervals(front->unsized, front->n_no_size);
 	return pb_front_mark(front, err);
 }
 
@@ -97,10 +105,16 @@ static bool has_size(const struct pb_row *row)
 	return row->model_bytes != PB_ABSENT && row->model_bytes > 0;
 }
 
+double pb_row_error(const struct pb_row *row)
+{
+	bool is_share = strcmp(row->kernel, PB_IMPORTED) == 0 && strncmp(row->metric, "acc", 3) == 0 && row->n > 0;
+	return isnan(row->stderr_value) && is_share ? pb_stderr_binomial(row->value, (uint64_t)row->n) : row->stderr_value;
+}
+
 static struct pb_point point_of(const struct pb_row *row)
 {
-	struct pb_point p = { .row = row, .bytes = (double)row->model_bytes, .bits = row->effective_bits, .value = row->value,
-		.stderr_value = row->stderr_value, .low95 = NAN, .high95 = NAN, .n = row->n };
+	struct pb_point p = { .row = row, .bytes = has_size(row) ? (double)row->model_bytes : NAN, .bits = row->effective_bits, .value = row->value,
+		.stderr_value = pb_row_error(row), .low95 = NAN, .high95 = NAN, .n = row->n };
 	p.by[PB_BY_SIZE] = p.bytes;
 	p.by[PB_BY_BITS] = p.bits;
 	p.by[PB_BY_PAPER] = row->paper_bytes;
@@ -135,13 +149,14 @@ static enum pb_status make_front(struct pb_fronts *out, const struct pb_row *con
 	*front = (struct pb_front){ .task = group[0]->task, .task_hash = group[0]->task_hash, .protocol = group[0]->protocol,
 		.metric = group[0]->metric, .backend = group[0]->backend, .higher_is_better = group[0]->higher_is_better, .chance = NAN, .tasks = "" };
 	front->points = pb_arena_alloc(out->arena, n, sizeof *front->points);
-	if (!front->points)
+	front->unsized = pb_arena_alloc(out->arena, n, sizeof *front->unsized);
+	if (!front->points || !front->unsized)
 		return pb_out_of_memory(err, "fronts");
 	for (size_t i = 0; i < n; i++) {
 		if (!isfinite(group[i]->value))
 			front->n_no_number++;
 		else if (!has_size(group[i]))
-			front->n_no_size++;
+			front->unsized[front->n_no_size++] = point_of(group[i]);
 		else {
 			take_chance(front, group[i]->chance, front->n_points == 0);
 			front->points[front->n_points++] = point_of(group[i]);
@@ -199,7 +214,7 @@ static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_task
 		if (!isfinite(cell[i]->value) || (i > 0 && strcmp(cell[i]->task, cell[i - 1]->task) == 0))
 			return false;
 		sum += cell[i]->value;
-		variance += cell[i]->stderr_value * cell[i]->stderr_value;
+		variance += pb_row_error(cell[i]) * pb_row_error(cell[i]);
 		chances += cell[i]->chance;
 		seconds += cell[i]->eval_seconds;
 		out->n = out->n == PB_ABSENT || cell[i]->n == PB_ABSENT ? PB_ABSENT : out->n + cell[i]->n;
@@ -257,7 +272,8 @@ static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc
 	front->tasks = names.failed ? NULL : pb_arena_strdup(out->arena, pb_text_c(&names));
 	pb_text_free(&names);
 	front->points = pb_arena_alloc(out->arena, n, sizeof *front->points);
-	if (!front->tasks || !front->points)
+	front->unsized = pb_arena_alloc(out->arena, n, sizeof *front->unsized);
+	if (!front->tasks || !front->points || !front->unsized)
 		return pb_out_of_memory(err, "fronts");
 	qsort(acc, n, sizeof *acc, compare_for_mean);
 	for (size_t i = 0; i < n;) {
@@ -268,7 +284,7 @@ static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc
 		if (!mean_point(acc + i, k, set->n, &front->points[front->n_points], &chance))
 			front->n_incomplete++;
 		else if (!has_size(acc[i]))
-			front->n_no_size++;
+			front->unsized[front->n_no_size++] = front->points[front->n_points];
 		else
 			take_chance(front, chance, front->n_points++ == 0);
 		i += k;
@@ -276,7 +292,7 @@ static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc
 	enum pb_status st = finish_points(front, err);
 	if (st != PB_OK)
 		return st;
-	if (front->n_points)
+	if (front->n_points || front->n_no_size)
 		out->n++;
 	return count_absent_cells(front, acc, n, rows, out->arena, err);
 }

@@ -50,7 +50,8 @@ struct pb_front {
 	size_t n_points;
 	size_t n_failed, n_skipped;     /* rows of this task, backend and protocol that are failed or stale; skipped or running */
 	size_t n_no_number;             /* ok, without a finite value */
-	size_t n_no_size;               /* ok, without a positive size */
+	struct pb_point *unsized;       /* ok, without a positive size: no points of the front, but of laws by parameters; in the order of rows */
+	size_t n_no_size;               /* of them */
 	size_t n_tasks, n_incomplete;   /* of a mean: its tasks; cells that do not have all of them */
 	const char *tasks;              /* of a mean: "arc_easy, piqa" */
 	bool by_items;                  /* probabilities are of draws of the items that the points share; else of values, as independent normals */
@@ -69,6 +70,8 @@ void pb_fronts_free(struct pb_fronts *fronts);
 /* fronts.csv: every point of every front. */
 enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 
+/* The standard error of a row: results from elsewhere may tell the number of items alone, then that of a share. NaN: none. */
+double pb_row_error(const struct pb_row *row);
 /* Marks the points: on, on_front, on_bits_front, separated, probability. Points are sorted. */
 enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err) PB_MUST_CHECK;
 /* Draws the probabilities anew from items, where the records have them and all points that may be on the front have the same;

@@ -105,7 +105,7 @@ static bool place(struct table *t, const struct pb_row *r, size_t *last)
 	for (size_t i = 0; i < t->n_cells; i++)
 		if (strcmp(t->cells[i].model, r->model) == 0 && strcmp(t->cells[i].label, r->label) == 0) {
 			c->values[i] = r->value;
-			c->errors[i] = r->stderr_value;
+			c->errors[i] = pb_row_error(r);
 		}
 	return true;
 }

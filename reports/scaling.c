@@ -4,146 +4,98 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/csv.h"
 #include "core/base/rng.h"
 
 #define HUBER_SIGMAS 1.345      /* threshold of the likelihoods that are compared, as in the fits */
 
-/* --- families --- */
-
-static bool is_size(const char *word, size_t n)
+bool pb_law_is_of_method(enum pb_law law)
 {
-	static const char *const names[] = { "xxs", "xs", "s", "m", "l", "xl", "xxl", "tiny", "mini", "small", "base", "medium", "large" };
-	size_t digits = 0;
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (strlen(names[i]) == n && strncmp(word, names[i], n) == 0)
-			return true;
-	while (digits < n && ((word[digits] >= '0' && word[digits] <= '9') || (digits > 0 && word[digits] == '.')))
-		digits++;
-	return digits > 0 && digits + 1 == n && strchr("kKmMbB", word[digits]);
+	return law == PB_LAW_PRECISION || law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP;
 }
 
-/* Length of the word without a size at its end, "stories260K": 7. */
-static size_t without_size(const char *word, size_t n)
+static bool is_degradation(enum pb_law law)
 {
-	size_t start = n;
-	if (n < 2 || !strchr("kKmMbB", word[n - 1]))
-		return n;
-	start--;
-	while (start > 0 && ((word[start - 1] >= '0' && word[start - 1] <= '9') || word[start - 1] == '.'))
-		start--;
-	return start > 0 && start < n - 1 ? start : n;
-}
-
-void pb_model_family(const char *model, struct pb_text *out)
-{
-	const size_t before = out->length;
-	for (const char *s = model; *s;) {
-		size_t n = strcspn(s, "-_ ");
-		if (n && !is_size(s, n)) {
-			if (out->length > before)
-				pb_text_char(out, '-');
-			pb_text_bytes(out, s, without_size(s, n));
-		}
-		s += n + (s[n] != '\0');
-	}
-	if (out->length == before)
-		pb_text_string(out, model);
+	return law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP;
 }
 
 /* --- what belongs together --- */
 
-struct item {
-	const struct pb_point *point;
-	const char *family, *group;     /* group: label, or method without width */
-	double reference;               /* loss of the model in full precision; NaN */
-};
-
-static int compare_items(const void *pa, const void *pb)
+static int compare_items(const struct pb_scaling_item *a, const struct pb_scaling_item *b)
 {
-	const struct item *a = pa, *b = pb;
+	int c = (a->point->row->params > b->point->row->params) - (a->point->row->params < b->point->row->params);
+	if (!c)
+		c = (a->y > b->y) - (a->y < b->y);
+	return c ? c : (a > b) - (a < b);
+}
+
+static int compare_by_label(const void *pa, const void *pb)
+{
+	const struct pb_scaling_item *a = *(const struct pb_scaling_item *const *)pa, *b = *(const struct pb_scaling_item *const *)pb;
 	int c = strcmp(a->family, b->family);
 	if (!c)
-		c = strcmp(a->group, b->group);
+		c = strcmp(a->point->row->label, b->point->row->label);
+	return c ? c : compare_items(a, b);
+}
+
+static int compare_by_method(const void *pa, const void *pb)
+{
+	const struct pb_scaling_item *a = *(const struct pb_scaling_item *const *)pa, *b = *(const struct pb_scaling_item *const *)pb;
+	int c = strcmp(a->family, b->family);
 	if (!c)
-		c = (a->point->row->params > b->point->row->params) - (a->point->row->params < b->point->row->params);
-	if (!c)
-		c = (a->point->value > b->point->value) - (a->point->value < b->point->value);
-	return c ? c : (a->point > b->point) - (a->point < b->point);
+		c = strcmp(a->method, b->method);
+	return c ? c : compare_items(a, b);
 }
 
-/* "rtn group_size=32": the method with the options that are not its width, as far as its label tells. */
-static const char *method_of(struct pb_arena *arena, const struct pb_row *row)
+/* The items of one front, sorted so that those of one fit follow one another. */
+struct list {
+	const struct pb_front *front;
+	const struct pb_scaling_item **items;
+	size_t n;
+	bool by_method;
+};
+
+static const char *group_of(const struct list *list, const struct pb_scaling_item *item)
 {
-	struct pb_text t = { 0 };
-	for (const char *s = row->label; *s;) {
-		size_t n = strcspn(s, " ");
-		bool width = n > 1 && s[0] == 'w' && strspn(s + 1, "0123456789.") == n - 1;
-		if (n && !width) {
-			if (t.length)
-				pb_text_char(&t, ' ');
-			pb_text_bytes(&t, s, n);
-		}
-		s += n + (s[n] != '\0');
-	}
-	const char *copy = t.failed ? NULL : pb_arena_strdup(arena, pb_text_c(&t));
-	pb_text_free(&t);
-	return copy;
+	return list->by_method ? item->method : item->point->row->label;
 }
 
-static bool is_full_precision(const struct pb_row *row)
+static bool same_group(const struct list *list, size_t i, size_t k)
 {
-	return strcmp(row->family, "full precision") == 0;
+	const struct pb_scaling_item *a = list->items[i], *b = list->items[k];
+	return strcmp(a->family, b->family) == 0 && strcmp(group_of(list, a), group_of(list, b)) == 0;
 }
 
-/* The items of a front, sorted; *n of them. */
-static enum pb_status gather(struct item **out, const struct pb_front *front, bool by_method, struct pb_arena *arena, struct pb_error *err)
+static void sort_list(struct list *list, bool by_method)
 {
-	struct item *items = pb_arena_alloc(arena, front->n_points, sizeof *items);
-	struct pb_text t = { 0 };
-	bool ok = items != NULL;
-	for (size_t i = 0; ok && i < front->n_points; i++) {
-		const struct pb_point *p = &front->points[i];
-		pb_text_clear(&t);
-		pb_model_family(p->row->model, &t);
-		items[i] = (struct item){ p, t.failed ? NULL : pb_arena_strdup(arena, pb_text_c(&t)), by_method ? method_of(arena, p->row) : p->row->label, NAN };
-		ok = items[i].family && items[i].group;
-		for (size_t k = 0; by_method && k < front->n_points; k++)
-			if (is_full_precision(front->points[k].row) && strcmp(front->points[k].row->model, p->row->model) == 0)
-				items[i].reference = front->points[k].value;
-	}
-	pb_text_free(&t);
-	if (!ok)
-		return pb_out_of_memory(err, "scaling laws");
-	if (front->n_points > 1)
-		qsort(items, front->n_points, sizeof *items, compare_items);
-	*out = items;
-	return PB_OK;
+	list->by_method = by_method;
+	if (list->n > 1)
+		qsort(list->items, list->n, sizeof *list->items, by_method ? compare_by_method : compare_by_label);
 }
 
 /* --- one fit --- */
 
-/* An accuracy whose chance is not known has a floor to fit. */
-static const char *form_name(enum pb_law law, double chance)
+/* Without a size a curve is one of parameters; an accuracy whose chance is not known has a floor to fit. */
+static const char *form_name(enum pb_law law, double chance, bool is_unsized)
 {
-	static const char *const names[] = { "power", "saturating", "degradation_bits", "degradation_bits_exp" };
+	static const char *const names[] = { "power", "saturating", "precision", "degradation_bits", "degradation_bits_exp" };
+	if (law == PB_LAW_ACCURACY && is_unsized)
+		return "saturating_params";
 	return law == PB_LAW_ACCURACY && !isfinite(chance) ? "saturating_free" : names[law];
 }
 
 /* Variables and value of an item; false when it has none. */
-static bool take(enum pb_law law, const struct item *item, double chance, double *x, double *y)
+static bool take(const struct pb_law_fit *f, const struct pb_scaling_item *item, double *x, double *y)
 {
 	const struct pb_point *p = item->point;
+	bool of_bits = f->form->variables[0].transform == PB_LOG2 && strcmp(f->form->variables[0].name, "total_bits") == 0;
 	if (p->row->params == PB_ABSENT || p->row->params <= 0)
 		return false;
-	x[0] = law == PB_LAW_ACCURACY ? 8.0 * p->bytes : (double)p->row->params;
-	x[1] = law == PB_LAW_ACCURACY ? chance : p->bits;
-	*y = p->value;
-	if (law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP) {
-		*y = p->value - item->reference;
-		return *y > 0.0 && p->bits > 0.0;
-	}
-	return law != PB_LAW_LOSS || *y > 0.0;
+	x[0] = of_bits ? 8.0 * p->bytes : (double)p->row->params;
+	x[1] = f->law == PB_LAW_ACCURACY ? f->front->chance : p->bits;
+	*y = is_degradation(f->law) ? item->y - item->reference : item->y;
+	if (pb_law_is_of_method(f->law) && !(p->bits > 0.0))
+		return false;
+	return isfinite(x[0]) && (f->law == PB_LAW_ACCURACY || *y > 0.0);
 }
 
 static size_t count_different(const double *x, size_t n, size_t stride)
@@ -164,32 +116,55 @@ static size_t count_widths(const struct pb_law_fit *f)
 	for (size_t i = 0; i < f->n; i++) {
 		bool seen = false;
 		for (size_t k = 0; k < i && !seen; k++)
-			seen = f->points[k]->row->wbits == f->points[i]->row->wbits;
+			seen = f->items[k]->point->row->wbits == f->items[i]->point->row->wbits;
 		different += !seen;
 	}
 	return different;
 }
 
-static enum pb_status take_points(struct pb_law_fit *f, const struct item *items, size_t n, struct pb_arena *arena, struct pb_error *err)
+static void take_item(struct pb_law_fit *f, const struct pb_scaling_item *item)
 {
 	unsigned n_variables = f->form->n_variables;
-	f->points = pb_arena_alloc(arena, n, sizeof *f->points);
-	f->x = pb_arena_alloc(arena, n, n_variables * sizeof *f->x);
-	f->y = pb_arena_alloc(arena, n, sizeof *f->y);
-	f->errors = pb_arena_alloc(arena, n, sizeof *f->errors);
-	if (!f->points || !f->x || !f->y || !f->errors)
-		return pb_out_of_memory(err, "scaling laws");
-	for (size_t i = 0; i < n; i++) {
-		double x[2];
-		if (!take(f->law, &items[i], f->front->chance, x, &f->y[f->n])) {
-			f->n_left_out++;
-			continue;
-		}
-		memcpy(f->x + f->n * n_variables, x, n_variables * sizeof *x);
-		f->errors[f->n] = items[i].point->stderr_value;
-		f->points[f->n++] = items[i].point;
-		f->n_on_front += items[i].point->on_front;
+	double x[2];
+	if (!take(f, item, x, &f->y[f->n])) {
+		f->n_left_out++;
+		return;
 	}
+	memcpy(f->x + f->n * n_variables, x, n_variables * sizeof *x);
+	f->errors[f->n] = item->error;
+	f->items[f->n++] = item;
+	f->n_on_front += item->point->on_front;
+}
+
+/* Full precision is a width of every method: its points on the same models join a law of precision. */
+static void take_full(struct pb_law_fit *f, const struct list *list, size_t first, size_t n)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		bool joins = false;
+		for (size_t k = first; k < first + n && !joins; k++)
+			joins = pb_scaling_is_reference(list->items[i], list->items[k]);
+		if (!joins)
+			continue;
+		size_t before = f->n;
+		take_item(f, list->items[i]);
+		f->n_full += f->n - before;
+	}
+}
+
+static enum pb_status take_items(struct pb_law_fit *f, const struct list *list, size_t first, size_t n, struct pb_arena *arena, struct pb_error *err)
+{
+	unsigned n_variables = f->form->n_variables;
+	size_t most = f->law == PB_LAW_PRECISION ? list->n : n;
+	f->items = pb_arena_alloc(arena, most, sizeof *f->items);
+	f->x = pb_arena_alloc(arena, most, n_variables * sizeof *f->x);
+	f->y = pb_arena_alloc(arena, most, sizeof *f->y);
+	f->errors = pb_arena_alloc(arena, most, sizeof *f->errors);
+	if (!f->items || !f->x || !f->y || !f->errors)
+		return pb_out_of_memory(err, "scaling laws");
+	for (size_t i = first; i < first + n; i++)
+		take_item(f, list->items[i]);
+	if (f->law == PB_LAW_PRECISION)
+		take_full(f, list, first, n);
 	f->n_sizes = count_different(f->x, f->n, n_variables);
 	return PB_OK;
 }
@@ -203,9 +178,10 @@ static enum pb_status give_reason(struct pb_law_fit *f, enum pb_status st, struc
 	return f->reason ? PB_OK : pb_out_of_memory(err, "scaling laws");
 }
 
-static enum pb_status compare_with_line(struct pb_law_fit *f, const struct pb_fit_points *points, struct pb_error *err)
+/* The law without a floor: a line in the logarithms, or a plane, which is the form of a degradation. */
+static enum pb_status compare_with_straight(struct pb_law_fit *f, const struct pb_fit_points *points, struct pb_error *err)
 {
-	const struct pb_form *straight = pb_form_find("straight");
+	const struct pb_form *straight = pb_form_find(f->law == PB_LAW_PRECISION ? "degradation_bits" : "straight");
 	struct pb_fit line;
 	struct pb_fit_likelihood likelihood;
 	enum pb_status st = pb_fit_make(&line, straight, points, 0.0, NULL, err);
@@ -239,24 +215,33 @@ static enum pb_status add_resamples(struct pb_law_fit *f, struct pb_arena *arena
 	return st;
 }
 
+/* Why a fit is not even tried, or NULL. */
+static const char *refusal(const struct pb_law_fit *f, bool many, struct pb_arena *arena)
+{
+	if (f->n_sizes < PB_SCALING_SIZES)
+		return pb_arena_printf(arena, "%zu %s; a fit needs %d", f->n_sizes, f->n_sizes == 1 ? "size" : "sizes", PB_SCALING_SIZES);
+	if (many && !f->n_on_front)
+		return "one of many settings, and no point of it is on the front of sizes";
+	if (is_degradation(f->law) && count_widths(f) < 3)
+		return "fewer than 3 widths";
+	if (f->law == PB_LAW_PRECISION && count_widths(f) < 3)
+		return "fewer than 3 widths, full precision counted";
+	return "";
+}
+
 static enum pb_status fit_law(struct pb_law_fit *f, bool many, struct pb_arena *arena, struct pb_error *err)
 {
 	const struct pb_fit_points points = { f->n, f->x, f->y };
-	bool degradation = f->law == PB_LAW_DEGRADATION || f->law == PB_LAW_DEGRADATION_EXP;
 	struct pb_fit_likelihood likelihood;
-	f->aicc = f->aicc_straight = f->effective_params = f->effective_per_bit = NAN;
+	const char *why = refusal(f, many, arena);
+	f->aicc = f->aicc_straight = NAN;
+	f->effective = (struct pb_multiplier){ NAN, NAN, NAN, NAN, NAN, NAN, NAN };
 	for (unsigned k = 0; k < PB_FORM_PARAMETERS; k++)
 		f->boot_low[k] = f->boot_high[k] = NAN;
-	if (f->n_sizes < PB_SCALING_SIZES) {
-		f->reason = pb_arena_printf(arena, "%zu %s; a fit needs %d", f->n_sizes, f->n_sizes == 1 ? "size" : "sizes", PB_SCALING_SIZES);
-		return f->reason ? PB_OK : pb_out_of_memory(err, "scaling laws");
-	}
-	if (many && !f->n_on_front) {
-		f->reason = "one of many settings, and no point of it is on the front of sizes";
-		return PB_OK;
-	}
-	if (degradation && count_widths(f) < 3) {
-		f->reason = "fewer than 3 widths";
+	if (!why)
+		return pb_out_of_memory(err, "scaling laws");
+	if (*why) {
+		f->reason = why;
 		return PB_OK;
 	}
 	enum pb_status st = pb_fit_make(&f->fit, f->form, &points, 0.0, NULL, err);
@@ -273,60 +258,74 @@ static enum pb_status fit_law(struct pb_law_fit *f, bool many, struct pb_arena *
 			f->aicc = likelihood.aicc;
 		st = unless_memory(st);
 	}
-	if (st == PB_OK && f->law == PB_LAW_LOSS)
-		st = unless_memory(compare_with_line(f, &points, err));
+	if (st == PB_OK && (f->law == PB_LAW_LOSS || f->law == PB_LAW_PRECISION))
+		st = unless_memory(compare_with_straight(f, &points, err));
 	return st;
 }
 
 /* --- all fits of a front --- */
 
-static bool same_group(const struct item *a, const struct item *b)
+/* Whether all of a group lack a size. */
+static bool are_unsized(const struct list *list, size_t first, size_t n)
 {
-	return strcmp(a->family, b->family) == 0 && strcmp(a->group, b->group) == 0;
+	for (size_t i = first; i < first + n; i++)
+		if (isfinite(list->items[i]->point->bytes))
+			return false;
+	return true;
 }
 
-static enum pb_status add_law(struct pb_scaling *out, const struct pb_front *front, enum pb_law law, struct pb_error *err)
+/* Degradations need a reference; a law of precision needs widths. Neither is of full precision. */
+static bool is_of_law(enum pb_law law, const struct pb_scaling_item *first)
 {
-	bool by_method = law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP;
-	struct item *items = NULL;
-	enum pb_status st = gather(&items, front, by_method, out->arena, err);
-	size_t n_groups = st == PB_OK && front->n_points > 0;
-	for (size_t i = 1; i < front->n_points && st == PB_OK; i++)
-		n_groups += !same_group(&items[i - 1], &items[i]);
-	for (size_t i = 0, n; i < front->n_points && st == PB_OK; i += n) {
-		for (n = 1; i + n < front->n_points && same_group(&items[i + n], &items[i]); n++)
+	if (!pb_law_is_of_method(law))
+		return true;
+	return !first->is_full && first->point->bits > 0.0 && (law == PB_LAW_PRECISION || !isnan(first->reference));
+}
+
+static enum pb_status add_law(struct pb_scaling *out, struct list *list, enum pb_law law, struct pb_error *err)
+{
+	enum pb_status st = PB_OK;
+	sort_list(list, pb_law_is_of_method(law));
+	size_t n_groups = list->n > 0;
+	for (size_t i = 1; i < list->n; i++)
+		n_groups += !same_group(list, i - 1, i);
+	for (size_t i = 0, n; i < list->n && st == PB_OK; i += n) {
+		const struct pb_scaling_item *first = list->items[i];
+		for (n = 1; i + n < list->n && same_group(list, i + n, i); n++)
 			;
-		if (by_method && (isnan(items[i].reference) || is_full_precision(items[i].point->row)))
+		if (!is_of_law(law, first))
 			continue;
 		struct pb_law_fit *f = &out->fits[out->n++];
-		*f = (struct pb_law_fit){ .law = law, .front = front, .family = items[i].family, .label = items[i].group, .form = pb_form_find(form_name(law, front->chance)) };
-		st = take_points(f, items + i, n, out->arena, err);
+		*f = (struct pb_law_fit){ .law = law, .front = list->front, .family = first->family, .label = group_of(list, first), .is_full = first->is_full,
+			.form = pb_form_find(form_name(law, list->front->chance, are_unsized(list, i, n))) };
+		st = take_items(f, list, i, n, out->arena, err);
 		if (st == PB_OK)
 			st = fit_law(f, n_groups > PB_SCALING_MANY, out->arena, err);
 	}
 	return st;
 }
 
-/* Which models of full precision have the losses of the quantized ones. first: the fits of one front, `n` of them. */
-static void add_effective(struct pb_law_fit *first, size_t n)
+static enum pb_status add_front(struct pb_scaling *out, const struct pb_front *front, enum pb_law law, struct pb_error *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct pb_law_fit *full = NULL;
-		double logs = 0.0, per_bit = 0.0;
-		for (size_t k = 0; k < n && !full; k++)
-			if (strcmp(first[k].family, first[i].family) == 0 && first[k].n && is_full_precision(first[k].points[0]->row) && !first[k].reason)
-				full = &first[k];
-		for (size_t k = 0; full && k < first[i].n; k++) {
-			const struct pb_point *p = first[i].points[k];
-			double share = pb_effective_parameters(full->fit.theta, (double)p->row->params, p->value);
-			logs += log(share) / (double)first[i].n;
-			per_bit += log(share * 16.0 / p->bits) / (double)first[i].n;
-		}
-		if (full && first[i].n && isfinite(logs)) {
-			first[i].effective_params = exp(logs);
-			first[i].effective_per_bit = exp(per_bit);
-		}
-	}
+	static const enum pb_law of_methods[] = { PB_LAW_PRECISION, PB_LAW_DEGRADATION, PB_LAW_DEGRADATION_EXP };
+	struct list list = { .front = front };
+	struct pb_scaling_item *items = NULL;
+	const size_t first = out->n;
+	enum pb_status st = pb_scaling_items(&items, &list.n, front, out->arena, err);
+	if (st != PB_OK)
+		return st;
+	list.items = pb_arena_alloc(out->arena, list.n, sizeof *list.items);
+	if (!list.items)
+		return pb_out_of_memory(err, "scaling laws");
+	for (size_t i = 0; i < list.n; i++)
+		list.items[i] = &items[i];
+	st = add_law(out, &list, law, err);
+	if (st != PB_OK || law != PB_LAW_LOSS)
+		return st;
+	pb_scaling_multipliers(out->fits + first, out->n - first);
+	for (size_t i = 0; i < sizeof of_methods / sizeof *of_methods && st == PB_OK; i++)
+		st = add_law(out, &list, of_methods[i], err);
+	return st;
 }
 
 static bool same_thing(const struct pb_front *a, const struct pb_front *b)
@@ -357,23 +356,15 @@ enum pb_status pb_scaling_make(struct pb_scaling *out, const struct pb_fronts *f
 	enum pb_status st = PB_OK;
 	size_t most = 0;
 	for (size_t i = 0; i < fronts->n; i++)
-		most += 3 * fronts->fronts[i].n_points;
+		most += 4 * (fronts->fronts[i].n_points + fronts->fronts[i].n_no_size);
 	scaling.fits = pb_arena_alloc(arena, most, sizeof *scaling.fits);
 	if (!scaling.fits)
 		return pb_out_of_memory(err, "scaling laws");
 	for (size_t i = 0; i < fronts->n && st == PB_OK; i++) {
 		const struct pb_front *front = &fronts->fronts[i];
 		enum pb_law law;
-		size_t first = scaling.n;
-		if (!is_wanted(fronts, front, &law))
-			continue;
-		st = add_law(&scaling, front, law, err);
-		if (st == PB_OK && law == PB_LAW_LOSS) {
-			add_effective(scaling.fits + first, scaling.n - first);
-			st = add_law(&scaling, front, PB_LAW_DEGRADATION, err);
-			if (st == PB_OK)
-				st = add_law(&scaling, front, PB_LAW_DEGRADATION_EXP, err);
-		}
+		if (is_wanted(fronts, front, &law))
+			st = add_front(&scaling, front, law, err);
 	}
 	if (st != PB_OK)
 		pb_scaling_free(&scaling);
@@ -387,71 +378,4 @@ void pb_scaling_free(struct pb_scaling *scaling)
 	for (size_t i = 0; i < scaling->n; i++)
 		pb_fit_free(&scaling->fits[i].fit);
 	scaling->n = 0;
-}
-
-/* --- fits.csv --- */
-
-static void csv_identity(struct pb_text *out, const struct pb_law_fit *f)
-{
-	const char *const texts[] = { f->front->task, f->front->metric, f->front->protocol, f->front->backend, f->family, f->label, f->form->name, f->form->formula };
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		pb_csv_text(out, *texts[i] ? texts[i] : NULL);
-	pb_csv_integer(out, (long long)f->n);
-	pb_csv_integer(out, (long long)f->n_sizes);
-	pb_csv_integer(out, (long long)f->n_left_out);
-}
-
-static void csv_parameter(struct pb_text *out, const struct pb_law_fit *f, unsigned k)
-{
-	const struct pb_fit *fit = &f->fit;
-	struct pb_text warnings = { 0 };
-	const double numbers[] = { fit->theta[k], fit->low[k], fit->high[k], f->boot_low[k], f->boot_high[k] };
-	csv_identity(out, f);
-	pb_csv_text(out, f->form->parameters[k].name);
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		pb_csv_number(out, pb_form_shown(f->form, k, numbers[i]));
-	pb_csv_number(out, fit->objective);
-	pb_csv_number(out, fit->huber);
-	pb_csv_number(out, fit->deviation);
-	pb_csv_integer(out, (long long)fit->n_starts);
-	pb_csv_integer(out, (long long)fit->n_reached);
-	pb_csv_number(out, f->aicc);
-	pb_csv_number(out, f->aicc_straight);
-	pb_csv_number(out, f->held.n ? f->held.largest : NAN);
-	pb_csv_number(out, f->held.n ? f->held.error : NAN);
-	pb_csv_number(out, f->held_straight.n ? f->held_straight.error : NAN);
-	pb_csv_number(out, f->effective_params);
-	pb_csv_number(out, f->effective_per_bit);
-	for (unsigned bit = 0; bit < PB_FIT_WARNINGS; bit++)
-		if (fit->warnings & 1u << bit)
-			pb_text_printf(&warnings, "%s%s", warnings.length ? "; " : "", pb_fit_warning_text(bit));
-	pb_csv_text(out, warnings.length ? pb_text_c(&warnings) : NULL);
-	pb_csv_text(out, NULL);
-	pb_csv_end(out);
-	out->failed = out->failed || warnings.failed;
-	pb_text_free(&warnings);
-}
-
-enum pb_status pb_scaling_csv(const struct pb_scaling *scaling, struct pb_text *out, struct pb_error *err)
-{
-	static const char *const names[] = { "task", "metric", "protocol", "backend", "model_family", "label", "form", "formula", "points", "sizes", "left_out",
-		"parameter", "estimate", "low95", "high95", "bootstrap_low95", "bootstrap_high95", "objective", "huber", "deviation", "starts", "reached", "aicc", "aicc_straight",
-		"held_out", "held_out_error", "held_out_error_straight", "effective_params", "effective_params_per_16_bits", "warnings", "reason" };
-	const size_t n = sizeof names / sizeof *names;
-	for (size_t i = 0; i < n; i++)
-		pb_csv_text(out, names[i]);
-	pb_csv_end(out);
-	for (size_t i = 0; i < scaling->n; i++) {
-		const struct pb_law_fit *f = &scaling->fits[i];
-		for (unsigned k = 0; !f->reason && k < f->form->n_parameters; k++)
-			csv_parameter(out, f, k);
-		if (!f->reason)
-			continue;
-		csv_identity(out, f);
-		for (size_t k = 11; k + 1 < n; k++)
-			pb_csv_text(out, NULL);
-		pb_csv_text(out, f->reason);
-		pb_csv_end(out);
-	}
-	return pb_text_check(out, err);
 }

@@ -360,6 +360,7 @@ const struct pb_command pb_cmd_fit = {
 		"  qat (params, tokens, group_size)          delta = k * D^gamma_D * (log2 G)^gamma_G / N^gamma_N\n"
 		"  saturating (total_bits, chance)           acc = c0 + (c1 - c0) / (1 + exp(-(log2(bits) - x0) / w)), c0 = chance\n"
 		"  saturating_free (total_bits)              the same, c0 free\n"
+		"  saturating_params (params)                the same of N\n"
 		"  straight (params)                         L = A / N^alpha\n"
 		"  straight_data (params, tokens)            L = A / (N^alpha * D^beta)\n\n"
 		"The replication of Chinchilla's fit, on the points that Epoch AI read off its figure (svg_extracted_data.csv):\n\n"

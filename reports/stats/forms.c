@@ -353,6 +353,12 @@ double pb_effective_parameters(const double *theta, double params, double loss)
 	return above > 0.0 ? exp((theta[0] - log(above)) / theta[2]) / params : NAN;
 }
 
+double pb_precision_share(const struct pb_form *form, const double *theta, double bits)
+{
+	const double *last = theta + form->n_parameters - 2; /* P0 and ln gamma */
+	return -expm1(-(bits - last[0]) / exp(last[1]));
+}
+
 #define POSITIVE(name_, low, high) { .name = name_, .is_log = true, .lower = low, .upper = high }
 #define PLAIN(name_, low, high) { .name = name_, .lower = low, .upper = high }
 #define PARAMS { "params", PB_LN }
@@ -436,6 +442,13 @@ static const struct pb_form form_saturating_free = {
 	.predict = predict_saturating_free, .n_starts = 18, .start = start_saturating_free,
 };
 
+static const struct pb_form form_saturating_params = {
+	.name = "saturating_params", .formula = "acc = c0 + (c1 - c0) / (1 + exp(-(log2(N) - x0) / w))", .source = "ours, where sizes and chance are not known",
+	.n_variables = 1, .variables = { { "params", PB_LOG2 } },
+	.n_parameters = 4, .parameters = { PLAIN("c0", 0, 1), PLAIN("c1", 0, 1), PLAIN("x0", -20, 80), POSITIVE("w", -3, 3) },
+	.predict = predict_saturating_free, .n_starts = 18, .start = start_saturating_free,
+};
+
 static const struct pb_form form_straight = {
 	.name = "straight", .formula = "L = A / N^alpha", .source = "a straight line in log-log, for comparison",
 	.n_variables = 1, .variables = { PARAMS }, .is_log = true,
@@ -451,5 +464,5 @@ static const struct pb_form form_straight_data = {
 };
 
 const struct pb_form *const pb_forms[] = { &form_chinchilla, &form_degradation, &form_degradation_bits, &form_degradation_bits_exp, &form_degradation_exp, &form_power, &form_precision, &form_precision_data, &form_qat,
-	&form_saturating, &form_saturating_free, &form_straight, &form_straight_data };
+	&form_saturating, &form_saturating_free, &form_saturating_params, &form_straight, &form_straight_data };
 const size_t pb_n_forms = sizeof pb_forms / sizeof *pb_forms;

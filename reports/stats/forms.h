@@ -60,5 +60,7 @@ void pb_chinchilla_optimum(const double *theta, double compute, double *params, 
 /* Factor on the parameters of a full-precision model that would have the loss, by the form "power": (A / (loss - E))^(1/alpha) / N.
  * NaN when the loss is not above E. */
 double pb_effective_parameters(const double *theta, double params, double loss);
+/* N_eff / N of the forms "precision" and "precision_data" at so many bits. */
+double pb_precision_share(const struct pb_form *form, const double *theta, double bits);
 
 #endif

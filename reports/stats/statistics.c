@@ -11,17 +11,6 @@ double pb_stderr_binomial(double share, uint64_t n)
 	return n > 0 && share >= 0 && share <= 1 ? sqrt(share * (1 - share) / (double)n) : NAN;
 }
 
-double pb_stderr_pooled(const double *errors, const uint64_t *n, size_t k)
-{
-	double sum = 0, items = 0;
-
-	for (size_t i = 0; i < k; i++) {
-		sum += (double)(n[i] - (n[i] > 0)) * (double)n[i] * errors[i] * errors[i];
-		items += (double)n[i];
-	}
-	return items > (double)k ? sqrt(sum / (items - (double)k) / items) : NAN;
-}
-
 double pb_stderr_of_mean(const double *errors, size_t k)
 {
 	double sum = 0;

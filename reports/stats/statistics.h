@@ -1,9 +1,8 @@
 /* Statistics of scores: standard errors, paired tests, equivalence, families of tests, power. Numbers only.
  *
  * What cannot be known (an error of one item, a test without items) is NaN. Random numbers are seeded and counted, so the same
- * input gives the same bits. Formulas: Miller, "Adding Error Bars to Evals" (clusters, pairs); EleutherAI/lm-evaluation-harness
- * (pooled errors); McNemar 1947 and Fagerland et al. 2013 (mid-p); Schuirmann 1987 (two one-sided tests); Holm 1979; Benjamini and
- * Hochberg 1995. */
+ * input gives the same bits. Formulas: Miller, "Adding Error Bars to Evals" (clusters, pairs); McNemar 1947 and Fagerland et al. 2013
+ * (mid-p); Schuirmann 1987 (two one-sided tests); Holm 1979; Benjamini and Hochberg 1995. */
 #ifndef PB_REPORTS_STATS_STATISTICS_H
 #define PB_REPORTS_STATS_STATISTICS_H
 
@@ -29,7 +28,6 @@ struct pb_mean {
 enum pb_status pb_scores_mean(const struct pb_scores *scores, struct pb_mean *out, struct pb_error *err) PB_MUST_CHECK;
 
 double pb_stderr_binomial(double share, uint64_t n);                            /* sqrt(p (1 - p) / n) */
-double pb_stderr_pooled(const double *errors, const uint64_t *n, size_t k);     /* of the mean over all items of k subtasks, lm-eval's rule */
 double pb_stderr_of_mean(const double *errors, size_t k);                       /* of the plain mean of k independent means */
 
 /* Distributions. */

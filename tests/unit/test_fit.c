@@ -37,6 +37,7 @@ static const struct known {
 	{ "qat", { -4.0, 0.2, 0.4, 0.25 }, { 7e7, 1e10, 16 }, { 2.0, 2.9, 2.0 }, false },
 	{ "saturating", { 0.9, 20.0, 0.3 }, { 1e5, 0.25 }, { 1.8, 1.0 }, false },
 	{ "saturating_free", { 0.3, 0.9, 20.0, 0.1 }, { 1e5 }, { 1.8 }, false },
+	{ "saturating_params", { 0.3, 0.9, 20.0, 0.1 }, { 1e5 }, { 1.8 }, false },
 	{ "straight", { 3.0, 0.1 }, { 1e5 }, { 2.0 }, false },
 	{ "straight_data", { 3.0, 0.1, 0.05 }, { 1e5, 1e6 }, { 2.0, 2.9 }, false },
 };
@@ -162,6 +163,10 @@ static void test_published_laws(void **state)
 	double loss = exp(-0.5) + exp(4.0) / pow(5e5, 0.4);
 	assert_float_equal(pb_effective_parameters(power, 1e6, loss), 0.5, 1e-12);
 	assert_true(isnan(pb_effective_parameters(power, 1e6, 0.6)));
+	/* What is left of the parameters at 3 bits. */
+	const double precision[] = { 4.0, -0.5, 0.4, 0.8, log(1.5) }, with_data[] = { 8.0, 9.5, 0.9, 0.5, 0.8, log(1.5) };
+	assert_float_equal(pb_precision_share(pb_form_find("precision"), precision, 3.0), 1.0 - exp(-2.2 / 1.5), 1e-15);
+	assert_float_equal(pb_precision_share(pb_form_find("precision_data"), with_data, 3.0), 1.0 - exp(-2.2 / 1.5), 1e-15);
 }
 
 /* --- recovery --- */

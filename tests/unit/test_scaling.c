@@ -34,6 +34,9 @@ static void test_families(void **state)
 	family("opt_1.3b", "opt");
 	family("gpt2 medium", "gpt2");
 	family("phi-2", "phi-2");
+	family("pythia-v1.1-1b-bf16@step143000", "pythia-v1.1-step143000");
+	family("pythia-v1.1-410m@step143000", "pythia-v1.1-step143000");
+	family("micro-s@0.9", "micro-0.9");
 	family("1b", "1b");     /* nothing else to be called by */
 	family("m", "m");
 	family("abm", "abm");
@@ -129,11 +132,11 @@ static void test_fits(void **state)
 	assert_float_equal(f->held.largest, 2e6, 0);
 	assert_true(f->held.error < 0.005 && f->held.error < f->held_straight.error);
 	assert_true(f->aicc < f->aicc_straight);
-	assert_float_equal(f->effective_params, 1.0, 1e-3);
+	assert_float_equal(f->effective.share, 1.0, 1e-3);
 
 	f = find(&scaling, PB_LAW_LOSS, "fewer");
-	assert_float_equal(f->effective_params, 0.8, 1e-3);
-	assert_float_equal(f->effective_per_bit, 1.6, 2e-3);
+	assert_float_equal(f->effective.share, 0.8, 1e-3);
+	assert_float_equal(f->effective.per_bit, 1.6, 2e-3);
 
 	f = find(&scaling, PB_LAW_LOSS, "rare");
 	assert_string_equal(f->reason, "2 sizes; a fit needs 4");
@@ -195,7 +198,7 @@ static void test_csv_and_section(void **state)
 		assert_non_null(field(&csv, r, "objective"));
 		fitted++;
 	}
-	assert_true(fitted >= 3 * 6 && reasons == 5); /* rare, and rare and fewer with both laws of degradation */
+	assert_true(fitted >= 3 * 6 && reasons == 7); /* rare, and rare and fewer with the law of precision and both of degradation */
 	/* What is written is what was fitted, to the last digit. */
 	for (size_t r = 1; r < csv.n_rows; r++)
 		if (strcmp(field(&csv, r, "label"), "identity") == 0 && strcmp(field(&csv, r, "form"), "power") == 0 && strcmp(field(&csv, r, "parameter"), "alpha") == 0) {
@@ -215,9 +218,9 @@ static void test_csv_and_section(void **state)
 		if (section.blocks[i].kind == PB_SECTION_CHART)
 			assert_true(pb_chart_has_place(&section.blocks[i].chart->chart));
 	}
-	assert_int_equal(charts, 4);
-	assert_int_equal(tables, 5);
-	assert_int_equal(files, 1);
+	assert_int_equal(charts, 6);
+	assert_int_equal(tables, 8);
+	assert_int_equal(files, 2);
 	pb_section_free(&section);
 	pb_scaling_free(&scaling);
 	pb_fronts_free(&fronts);
@@ -225,9 +228,124 @@ static void test_csv_and_section(void **state)
 	pb_arena_free(arena);
 }
 
+struct made {
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	struct pb_scaling scaling;
+	struct pb_arena *arena;
+};
+
+static void make(struct made *m)
+{
+	m->arena = pb_arena_new();
+	OK(pb_fronts_make(&m->fronts, &m->rows, ERR));
+	OK(pb_scaling_make(&m->scaling, &m->fronts, m->arena, ERR));
+}
+
+static void drop(struct made *m)
+{
+	pb_scaling_free(&m->scaling);
+	pb_fronts_free(&m->fronts);
+	pb_rows_free(&m->rows);
+	pb_arena_free(m->arena);
+}
+
+/* A method whose widths leave a known share of the parameters; one that trains, which is measured by full precision trained as long. */
+static void test_precision(void **state)
+{
+	static const char *const labels[] = { "near w2", "near w3", "near w4" }, *const taught[] = { "taught w2", "taught w3", "taught w4" };
+	static const char training[] = "{\"training\":{\"tokens\":1000}}";
+	struct made m = { 0 };
+	struct pb_rng rng = pb_rng_make(2, 0);
+	const struct pb_law_fit *f;
+	double share, low, high;
+	(void)state;
+	pb_rows_init(&m.rows);
+	for (size_t i = 0; i < 6; i++) {
+		add(&m.rows, i, "identity", "full precision", 16, "nll", (0.5 + 200.0 / pow(sizes[i], 0.5)) * (1.0 + 1e-4 * pb_rng_normal(&rng)));
+		add(&m.rows, i, "finetune w16", "full precision", 16, "nll", (0.4 + 200.0 / pow(sizes[i], 0.5)) * (1.0 + 1e-4 * pb_rng_normal(&rng)));
+		m.rows.rows[m.rows.n - 1].calibration = training;
+		for (int k = 0; k < 3; k++) {
+			double n_eff = sizes[i] * (1.0 - exp(-(2 + k - 0.8) / 0.9));
+			add(&m.rows, i, labels[k], "k-bit", 2 + k, "nll", (0.5 + 200.0 / pow(n_eff, 0.5)) * (1.0 + 1e-4 * pb_rng_normal(&rng)));
+			add(&m.rows, i, taught[k], "ParetoQ", 2 + k, "nll", 0.4 + 200.0 / pow((0.7 + 0.1 * k) * sizes[i], 0.5));
+			m.rows.rows[m.rows.n - 1].calibration = training;
+		}
+	}
+	make(&m);
+	f = find(&m.scaling, PB_LAW_PRECISION, "near");
+	assert_null(f->reason);
+	assert_int_equal(f->n, 24);
+	assert_int_equal(f->n_full, 6);
+	assert_float_equal(exp(f->fit.theta[0]), 200.0, 4.0);
+	assert_float_equal(exp(f->fit.theta[1]), 0.5, 0.005);
+	assert_float_equal(f->fit.theta[2], 0.5, 0.003);
+	assert_float_equal(f->fit.theta[3], 0.8, 0.02);
+	assert_float_equal(exp(f->fit.theta[4]), 0.9, 0.02);
+	assert_true(f->held.n == 4 && f->held.error < 0.001 && f->held.error < f->held_straight.error && f->aicc < f->aicc_straight);
+	pb_scaling_share(f, 2.0, &share, &low, &high);
+	assert_float_equal(share, 1.0 - exp(-1.2 / 0.9), 0.005);
+	assert_true(low < share && share < high && high - low < 0.05);
+	f = find(&m.scaling, PB_LAW_LOSS, "near w2");
+	assert_ptr_equal(pb_scaling_precision_of(&m.scaling, f), find(&m.scaling, PB_LAW_PRECISION, "near"));
+	assert_float_equal(f->effective.share, 1.0 - exp(-1.2 / 0.9), 0.005);
+	assert_true(f->effective.low < f->effective.share && f->effective.share < f->effective.high);
+	assert_true(f->effective.least <= f->effective.share && f->effective.share <= f->effective.most);
+	assert_float_equal(f->effective.per_bit, 8.0 * f->effective.share, 1e-12);
+	/* By identity's law it would be above 1. */
+	assert_float_equal(find(&m.scaling, PB_LAW_LOSS, "taught w3")->effective.share, 0.8, 0.005);
+	assert_float_equal(find(&m.scaling, PB_LAW_LOSS, "finetune w16")->effective.share, 1.0, 1e-3);
+	f = find(&m.scaling, PB_LAW_DEGRADATION, "taught");
+	assert_null(f->reason);
+	assert_int_equal(f->n, 18);
+	assert_float_equal(f->y[0], 200.0 / pow(0.9 * sizes[0], 0.5) - 200.0 / pow(sizes[0], 0.5), 2e-3);
+	drop(&m);
+}
+
+/* Results from elsewhere: parameters and no sizes, perplexities, an error that n tells. */
+static void test_unsized(void **state)
+{
+	struct made m = { 0 };
+	const struct pb_law_fit *f;
+	(void)state;
+	pb_rows_init(&m.rows);
+	for (size_t i = 0; i < 6; i++)
+		for (int k = 0; k < 2; k++) {
+			add(&m.rows, i, "imported", "", NAN, k ? "ppl" : "acc", k ? exp(1.2 + 300.0 / pow(sizes[i], 0.5)) : 0.25 + 0.6 / (1.0 + exp(-(log2(sizes[i]) - 18.0) / 0.9)));
+			struct pb_row *r = &m.rows.rows[m.rows.n - 1];
+			r->kernel = "imported";
+			r->model_bytes = PB_ABSENT;
+			r->chance = NAN;
+			r->stderr_value = k ? 0.1 * r->value : NAN;
+		}
+	make(&m);
+	assert_int_equal(m.fronts.n, 2);
+	assert_int_equal(m.fronts.fronts[0].n_points, 0);
+	assert_int_equal(m.fronts.fronts[0].n_no_size, 6);
+	assert_int_equal(m.scaling.n, 2);
+	f = find(&m.scaling, PB_LAW_ACCURACY, "imported");
+	assert_null(f->reason);
+	assert_string_equal(f->form->name, "saturating_params");
+	assert_float_equal(f->fit.theta[0], 0.25, 1e-4);
+	assert_float_equal(f->fit.theta[1], 0.85, 1e-4);
+	assert_float_equal(f->fit.theta[2], 18.0, 1e-3);
+	assert_float_equal(exp(f->fit.theta[3]), 0.9, 1e-3);
+	assert_float_equal(f->errors[0], sqrt(f->y[0] * (1.0 - f->y[0]) / 1000.0), 1e-15);
+	f = find(&m.scaling, PB_LAW_LOSS, "imported");
+	assert_null(f->reason);
+	assert_float_equal(exp(f->fit.theta[0]), 300.0, 0.1);
+	assert_float_equal(exp(f->fit.theta[1]), 1.2, 1e-3);
+	assert_float_equal(f->fit.theta[2], 0.5, 1e-4);
+	assert_float_equal(f->errors[0], 0.1, 1e-12);
+	assert_true(isnan(f->effective.share));
+	drop(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_precision),
+		cmocka_unit_test(test_unsized),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_fits),
 		cmocka_unit_test(test_csv_and_section),
