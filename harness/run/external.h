@@ -11,8 +11,9 @@
  *         model.safetensors as MATRIX.PART (core/model/encoded.h)
  *
  * It runs in the caller's folder, with nothing on its standard input, and its standard output goes nowhere. A last line on
- * standard error is told when it fails. It may take so long, and write files so large, and no more; what it has started dies
- * with it. */
+ * standard error is told when it fails. It may take so long, and write files so large, and no more. What it has started in its
+ * process group dies with it; all of it, with a worker that ends before it does (at a limit of its cell). When the command that the
+ * user typed is killed, the program dies, and what it has started may live on. */
 #ifndef PB_HARNESS_RUN_EXTERNAL_H
 #define PB_HARNESS_RUN_EXTERNAL_H
 

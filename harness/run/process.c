@@ -1,5 +1,7 @@
 #include "harness/run/process.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,6 +83,8 @@ enum pb_status pb_process_start(struct pb_process *p, const struct pb_run_option
 
 	memset(p, 0, sizeof(*p));
 	p->in = p->out = p->err = -1;
+	/* What a worker's programs have started comes here when its parents are gone. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (argv && pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0)
 		pid = fork();
 	if (pid == 0)
@@ -204,6 +209,48 @@ void pb_process_watch_memory(struct pb_process *p)
 		fclose(f);
 }
 
+/* Whether it is a child that no worker is: they stay in the program's process group, and external programs get groups of their own. */
+static bool is_orphan(const char *pid)
+{
+	char path[64], line[512], *end;
+	int parent = 0, group = 0;
+	FILE *f;
+	bool orphan;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+	f = fopen(path, "re");
+	/* PID (NAME) STATE PPID PGRP, with any bytes in NAME */
+	orphan = f && fgets(line, sizeof(line), f) && (end = strrchr(line, ')')) && sscanf(end, ") %*c %d %d", &parent, &group) == 2 && parent == getpid() && group != getpgrp();
+	if (f)
+		fclose(f);
+	return orphan;
+}
+
+/* Generation by generation: the children of those that end come next. */
+static void end_orphans(void)
+{
+	const struct dirent *entry;
+	bool more = true;
+
+	while (more) {
+		DIR *dir = opendir("/proc");
+
+		more = false;
+		while (dir && (entry = readdir(dir))) {
+			if (!isdigit((unsigned char)*entry->d_name) || !is_orphan(entry->d_name))
+				continue;
+			pid_t pid = (pid_t)atoi(entry->d_name);
+
+			kill(pid, SIGKILL);
+			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+				;
+			more = true;
+		}
+		if (dir)
+			closedir(dir);
+	}
+}
+
 void pb_process_end(struct pb_process *p, struct pb_text *how)
 {
 	int status = 0;
@@ -222,6 +269,7 @@ void pb_process_end(struct pb_process *p, struct pb_text *how)
 		while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 			;
 	}
+	end_orphans();
 	if (p->err >= 0)
 		pb_process_read_said(p);
 	if (how && WIFSIGNALED(status))

@@ -36,6 +36,19 @@ paretobench report one -o page --quiet > said; grep -o '; [0-9]* of claimed size
 grep -c external page/fronts.csv
 awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i ~ /^on_front/ && $i != "on_front_seconds") on[i] = 1; next }
 	/external/ { for (i in on) n += $i == "true" } END { print length(on), n + 0 }' page/fronts.csv
+# At a limit of the cell all that it has started is gone, also what left its process group.
+printf '#!/bin/sh\nsleep 1000 & echo $! >> started\nsetsid sh -c "sleep 1000 & echo \\$! >> started; wait" & echo $! >> started\nwait\n' > family.sh; chmod +x family.sh
+cat > f.yaml <<'Y'
+models: [{path: data/tiny.bin, name: tiny}]
+quantizers: [external: {program: ./family.sh}]
+tasks: [tinystories]
+limits: {time: 3s}
+Y
+paretobench run f.yaml -o family --quiet 2> err; echo "exit $?"
+paretobench rows family -f jsonl | sed 's/.*"reason":"\([^",]*\).*/\1/'
+test $(wc -l < started) -ge 3 && echo "it has started programs"
+for pid in $(cat started); do kill -0 "$pid" 2> err && echo "$pid lives"; done
+rm -r tmp/*
 # Mistakes.
 try() { q=$1; shift; ev -q "external:program=$q" "$@" > rows.jsonl 2> err; echo "$? $(grep -c '^paretobench: ' err) $(sed 's/^paretobench: //; s/[^ ]*\/rounder/ROUNDER/g; s/[^ ]*\/tmp\/paretobench-external-[^\/]*/TMP/; q' err)"; }
 for how in exit crash nothing huge garbage fifo folder nan shape flat type name silent zero negative words greedy cut late parts-json parts-missing parts-shape parts-both; do try "$R,arg=$how"; done
