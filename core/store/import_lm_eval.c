@@ -194,6 +194,8 @@ static enum pb_status add_metric(struct file *f, const char *task, const json_t 
 	r->n = json_is_integer(n) && json_integer_value(n) > 0 ? json_integer_value(n) : PB_ABSENT;
 	if (!r->task || !r->protocol || !r->metric)
 		return pb_out_of_memory(f->err, "rows");
+	if (!*r->metric)
+		return pb_fail(f->err, PB_FORMAT, "%s: %.80s: a metric has no name", f->name, task);
 	r->higher_is_better = json_is_boolean(higher) ? json_is_true(higher) : pb_import_higher_is_better(r->metric);
 	return PB_OK;
 }
@@ -208,6 +210,8 @@ static enum pb_status read_results(struct file *f)
 	if (!json_is_object(results))
 		return pb_fail(f->err, PB_FORMAT, "%s: no object `results`; not a result file of lm-evaluation-harness", f->name);
 	json_object_foreach((json_t *)(uintptr_t)results, task, metrics) {
+		if (!*task)
+			return pb_fail(f->err, PB_FORMAT, "%s: a task has no name", f->name);
 		if (!json_is_object(metrics))
 			return pb_fail(f->err, PB_FORMAT, "%s: %.80s: its results are not an object", f->name, task);
 		json_object_foreach(metrics, key, value) {

@@ -95,6 +95,7 @@ static void refused(void **state)
 		{ "", "nothing is in it" }, { "{", ":1:" }, { "{}", "no object `results`" }, { "{\"results\":{\"piqa\":3}}", "piqa: its results" },
 		{ "{\"results\":{\"piqa\":{\"acc\":[]}}}", "piqa: acc is not a number" }, { "{\"results\":{\"piqa\":{\"acc\":1,\"acc_stderr\":{}}}}", "acc_stderr is not a number" },
 		{ "{\"results\":{\"piqa\":{\"acc\":1,\"acc_stderr\":-1}}}", "below 0" }, { "{\"results\":{\"piqa\":{\"acc\":NaN}}}", ":1:" },
+		{ "{\"results\":{\"\":{\"acc\":1}}}", "a task has no name" }, { "{\"results\":{\"piqa\":{\",none\":1}}}", "piqa: a metric has no name" },
 		{ "{\"results\":{},\"config\":{\"model_args\":\"pretrained=a/\"}}", "no name" },
 		{ "model,task,metric\n", "no column 'value'" }, { "model,task,metric,value,wbit\n", "'wbit' is not a column" }, { "model,task,metric,value,value\n", "twice" },
 		{ "model,task,metric,value\nm,t,acc\n", "f:2: 3 fields" }, { "model,task,metric,value\nm,t,acc,x\n", "f:2: value 'x' is not a number" },
