@@ -38,7 +38,7 @@ static const enum pb_dtype dtypes[] = { PB_F16, PB_BF16, PB_F32 };
 
 static const struct pb_option bitnet_options[] = {
 	PB_OPT_CHOICE(struct bitnet_options, bits, bits_names, "1.58", "1: signs about the mean, as the first BitNet; 1.58: ternary, as b1.58"),
-	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_SEQUENCES, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct bitnet_options, scale_dtype, dtype_names, "f16", "number format of the scale"),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END

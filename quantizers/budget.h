@@ -13,6 +13,7 @@
  * and not budgets; the paper has 2e-5 up to 2 bits and half of it above, on three times the tokens. Validation texts of the micro
  * world chose both at three sizes. */
 #define PB_BUDGET_TOKENS 1048576
+#define PB_BUDGET_SEQUENCES 4
 #define PB_BUDGET_RATE 2e-3
 
 /* The first member of a plugin's options, so that offsets hold for both. */
@@ -21,11 +22,11 @@ struct pb_budget {
 	double learning_rate, warmup, distill;
 };
 
-#define PB_BUDGET_OPTIONS(budget_tokens, rate, share) \
+#define PB_BUDGET_OPTIONS(budget_tokens, n_sequences, rate, share) \
 	PB_OPT_INT(struct pb_budget, tokens, 1, 1e14, budget_tokens, "tokens that are trained on, in whole updates"), \
 	PB_OPT_REAL(struct pb_budget, learning_rate, 0, 10, rate, "largest learning rate"), \
 	PB_OPT_REAL(struct pb_budget, warmup, 0, 1, share, "share of the updates over which the learning rate rises"), \
-	PB_OPT_INT(struct pb_budget, sequences, 1, 65536, 4, "sequences of a micro-batch"), \
+	PB_OPT_INT(struct pb_budget, sequences, 1, 65536, n_sequences, "sequences of a micro-batch"), \
 	PB_OPT_INT(struct pb_budget, length, 0, 65536, 0, "tokens of a sequence; 0: 2048, or the model's context when that is less"), \
 	PB_OPT_INT(struct pb_budget, micro_batches, 1, 65536, 1, "micro-batches of an update")
 #define PB_BUDGET_DISTILL \

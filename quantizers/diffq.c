@@ -43,7 +43,7 @@ static const struct pb_option diffq_options[] = {
 	PB_OPT_REAL(struct diffq_options, init_bits, 1, 8, 6, "bits that each starts with, between the two"),
 	PB_OPT_REAL(struct diffq_options, bits_rate, 1e-6, 1e6, 10, "times the learning rate: that of the bits' logits"),
 	PB_OPT_CHOICE(struct diffq_options, noise, noise_names, "gaussian", "of deviation 1/2 as the code, or even in -1/2..1/2 as the paper"),
-	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_SEQUENCES, PB_BUDGET_RATE, 0),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END
 };

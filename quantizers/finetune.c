@@ -16,7 +16,7 @@ static const char *const dtype_names[] = { "bf16", "f16", "f32", NULL };
 static const enum pb_dtype dtypes[] = { PB_BF16, PB_F16, PB_F32 };
 
 static const struct pb_option finetune_options[] = {
-	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_SEQUENCES, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct finetune_options, dtype, dtype_names, "bf16", "number format of the weights"),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END

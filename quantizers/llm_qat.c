@@ -42,7 +42,7 @@ static const enum pb_dtype dtypes[] = { PB_F16, PB_BF16, PB_F32 };
 
 static const struct pb_option llm_qat_options[] = {
 	PB_OPT_CHOICE(struct llm_qat_options, bits, bits_names, "4", "bits a code; 1.58 has the levels of 2 in less room"),
-	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_SEQUENCES, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct llm_qat_options, scale_dtype, dtype_names, "f16", "number format of the scales"),
 	PB_BUDGET_DISTILL,
 	PB_OPT_END

@@ -12,12 +12,17 @@
  * is the cross-entropy + alpha times the other. No loss of the text's own tokens. g and h are rounded to vector_dtype before
  * they are used, in training too, so that what is trained is what is stored.
  *
+ * What the method adds can be taken away: layernorm=no, which keeps the start's scales (with latent=weights it runs as BinaryMoS,
+ * arXiv 2406.12311, with one expert); frozen=no; targets=1, the text's own tokens. With all three it is binary training with two
+ * vectors a matrix. configs/onebit.yaml says what each costs.
+ *
  * Stored per matrix: one bit a weight (set: minus), least bit first, rows padded to a byte, the released checkpoints'
  * packing; h (rows) and g (cols) in vector_dtype; the layernorm as the matrix's `post`.
  *
  * Source: arXiv 2402.11295 and xuyuzhuang11/OneBit (bitnet.py, build_start_ckpt.py, kd.py). Deviations: f32 instead of fp16;
  * zero=plus runs a latent 0 as +1, as it is stored, where the code has 0; g and h do not decay; the recipe is scaled down by
- * `tokens` (there 50 epochs of 132,000 texts, a rate of 1e-4 to 4e-4, 128 sequences of 2048 tokens an update). */
+ * `tokens` (there 50 epochs of 132,000 texts, a rate of 1e-4 to 4e-4, 128 sequences of 2048 tokens an update: 51,000 updates. The
+ * layernorm throws the start's scales away, so that updates count more than tokens: here one sequence each). */
 #include "quantizers/quantizer.h"
 
 #include <math.h>
@@ -48,7 +53,7 @@ enum { ZERO_PLUS, ZERO_ZERO };
 enum { LATENT_CODE, LATENT_WEIGHTS };
 
 static const struct pb_option onebit_options[] = {
-	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, 1e-2, 0.01),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, 1, 1e-2, 0.01),
 	PB_OPT_CHOICE(struct onebit_options, loss, loss_names, "code", "losses against the full-precision model: those of the released code, or the paper's"),
 	PB_OPT_REAL(struct onebit_options, alpha, 0, 1e6, 1, "factor of the loss of the states"),
 	PB_OPT_REAL(struct onebit_options, targets, 0, 1, 0, "share of the loss that is against the text's own tokens, which neither has"),

@@ -79,7 +79,7 @@ enum { ZERO_PLUS, ZERO_ZERO };
 
 static const struct pb_option paretoq_options[] = {
 	PB_OPT_CHOICE(struct paretoq_options, bits, bits_names, "2", "width; the grid follows from it"),
-	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_RATE, 0),
+	PB_BUDGET_OPTIONS(PB_BUDGET_TOKENS, PB_BUDGET_SEQUENCES, PB_BUDGET_RATE, 0),
 	PB_OPT_CHOICE(struct paretoq_options, grid, grid_names, "auto", "from 1.58 bits up: that of the method, or one of the two"),
 	PB_OPT_CHOICE(struct paretoq_options, init, init_names, "paper", "first scales: the paper's, or those of the least squared error"),
 	PB_OPT_BOOL(struct paretoq_options, train, 1, "no: the weights as they are, with the first scales"),
