@@ -297,6 +297,11 @@ enum pb_status pb_yaml_parse(struct pb_yaml_file **out, const char *name, const 
 {
 	if (size > MAX_BYTES)
 		return pb_fail(err, PB_LIMIT, "%s: larger than the limit of 4 MiB", name);
+	/* libyaml counts a byte order mark as a column of the first line. */
+	if (size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) {
+		data += 3;
+		size -= 3;
+	}
 	struct builder b = { .data = data, .err = err };
 	struct pb_yaml_file *file = pb_alloc_zero(1, sizeof *file);
 	struct pb_arena *arena = pb_arena_new();

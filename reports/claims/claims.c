@@ -199,6 +199,13 @@ static enum pb_status read_run(struct reader *r, const struct pb_yaml *run, stru
 	return st;
 }
 
+static bool is_id(const char *s)
+{
+	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return n > 0 && n <= 64 && s[n] == '\0';
+}
+
 static enum pb_status read_claim(struct reader *r, const struct pb_yaml *node, struct pb_claim *c)
 {
 	static const char *const keys[] = { "id", "statement", "source", "rows", "let", "test", "beside", "untestable", "verdict", "protocol", "note", "run", NULL };
@@ -210,6 +217,8 @@ static enum pb_status read_claim(struct reader *r, const struct pb_yaml *node, s
 	st = pb_yaml_check_keys(node, keys, r->err);
 	if (!st)
 		st = text_of(r, node, "id", true, &c->id);
+	if (!st && !is_id(c->id))
+		st = pb_yaml_fail(pb_yaml_get(node, "id"), r->err, "the id of a claim is 1 to 64 letters, digits, '.', '_' or '-'");
 	if (!st)
 		st = text_of(r, node, "statement", true, &c->statement);
 	if (!st)

@@ -332,7 +332,7 @@ static enum pb_status root(struct pb_evaluation *ev, const struct pb_expression 
 	low = ends[0].numbers[0].middle;
 	high = ends[1].numbers[0].middle;
 	for (int step = 0; step < 64; step++) {
-		double middle = step == 0 ? low : step == 1 ? high : low + (high - low) / 2, at;
+		double middle = step == 0 ? low : step == 1 ? high : low / 2 + high / 2, at;
 
 		ev->variables[e->index] = middle;
 		st = evaluate(ev, e->parts[2], &y);
@@ -341,6 +341,10 @@ static enum pb_status root(struct pb_evaluation *ev, const struct pb_expression 
 		if (st)
 			return st;
 		at = y.numbers[0].middle;
+		if (at == 0) {
+			low = high = middle;
+			break;
+		}
 		if (step == 0)
 			at_low = at;
 		else if (step == 1 && (at > 0) == (at_low > 0))
@@ -352,7 +356,7 @@ static enum pb_status root(struct pb_evaluation *ev, const struct pb_expression 
 	}
 	if ((st = pb_value_new(ev, PB_VALUE_NUMBER, 1, out, &x)))
 		return st;
-	x[0] = pb_exact(low + (high - low) / 2);
+	x[0] = pb_exact(low / 2 + high / 2);
 	return PB_OK;
 }
 

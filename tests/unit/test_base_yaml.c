@@ -39,6 +39,17 @@ static void refused(const char *text, const char *message)
 	refused_bytes(text, strlen(text), PB_USAGE, message);
 }
 
+static void byte_order_mark(void **state)
+{
+	(void)state;
+	struct pb_yaml_file *f = parse("\xEF\xBB\xBF- id: 1\n  name: a\n- id: 2\n");
+	const struct pb_yaml *root = pb_yaml_root(f);
+	assert_int_equal(root->n, 2);
+	assert_int_equal(root->values[0]->column, 3);
+	assert_int_equal(root->values[0]->n, 2);
+	pb_yaml_free(f);
+}
+
 static void a_tree_with_places(void **state)
 {
 	(void)state;
@@ -254,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tree_with_places),
+		cmocka_unit_test(byte_order_mark),
 		cmocka_unit_test(nothing_is_an_empty_map),
 		cmocka_unit_test(refuses_what_we_do_not_take),
 		cmocka_unit_test(depth),

@@ -185,6 +185,8 @@ static void test_expression_numbers(void **state)
 	expect_number(w, "n(tasks)", 4, 0);
 	expect_number(w, "printed(one)", 55, 0);
 	expect_number(w, "root(t, 0, 10, t ^ 2 - 2)", 1.4142135623730951, 0);
+	expect_number(w, "root(t, 0 - 1.5e308, 1.5e308, t)", 0, 0);
+	expect_number(w, "root(t, 0, 1, 0 - t)", 0, 0);
 	expect_number(w, "sum(huber(gain, 0.5)) * 0 + huber(2, 1)", 1.5, 0);
 	expect_number(w, "logsumexp(0, 0)", log(2), 0);
 	expect_number(w, "interpolate(average.params, average, 150)", 56.1, 0.05);
@@ -316,6 +318,9 @@ static void test_claims_refused(void **state)
 
 	expect_yaml(w, "{a: b}", "c.yaml:1:1: a file of claims is a list");
 	expect_yaml(w, "- {id: X}", "a claim needs statement");
+	expect_yaml(w, "- {id: \"a b\", statement: s}", "c.yaml:1:8: the id of a claim is 1 to 64 letters");
+	expect_yaml(w, "- {id: <b>, statement: s}", "the id of a claim is");
+	expect_yaml(w, "- {id: \"\", statement: s}", "c.yaml:1:8:");
 	expect_yaml(w, "- {id: X, statment: s}", "c.yaml:1:11: unknown key 'statment'; did you mean 'statement'?");
 	expect_yaml(w, "- {id: X, statement: s, source: s, verdict: MAYBE, test: []}", "a verdict is HOLDS, FAILS, DEPENDS or UNTESTABLE, not 'MAYBE'");
 	expect_yaml(w, "- {id: X, statement: s, source: s, verdict: HOLDS}", "either test, or untestable");
