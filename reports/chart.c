@@ -138,7 +138,7 @@ static int compare_ends(const void *pa, const void *pb)
 	return a->y != b->y ? (a->y > b->y) - (a->y < b->y) : (a->series > b->series) - (a->series < b->series);
 }
 
-/* In a column right of the plot, by the heights of the last points. What has no room there is said under the figure. */
+/* In a column right of the plot, by the heights of the last points; where there are no lines, in their order from the top. What has no room there is said under the figure. */
 static enum pb_status place_names(struct pb_figure *f, size_t *n_left_out, struct pb_error *err)
 {
 	const struct pb_chart *chart = f->chart;
@@ -149,6 +149,9 @@ static enum pb_status place_names(struct pb_figure *f, size_t *n_left_out, struc
 	if (!ends || !labels || !f->labels)
 		return pb_out_of_memory(err, "a figure");
 	size_t n = 0;
+	bool any_line = false;
+	for (size_t k = 0; k < chart->n_series; k++)
+		any_line = any_line || (chart->series[k].line && !chart->series[k].no_name);
 	for (size_t k = 0; k < chart->n_series; k++) {
 		const struct pb_chart_series *s = &chart->series[k];
 		size_t last = s->n;
@@ -159,7 +162,7 @@ static enum pb_status place_names(struct pb_figure *f, size_t *n_left_out, struc
 		if (n == most)
 			(*n_left_out)++;
 		else
-			ends[n++] = (struct end){ fmin(fmax(to_y(f, s->y[last - 1]), f->top), f->top + f->plot_h), k };
+			ends[n++] = (struct end){ any_line ? fmin(fmax(to_y(f, s->y[last - 1]), f->top), f->top + f->plot_h) : f->top, k };
 	}
 	qsort(ends, n, sizeof *ends, compare_ends);
 	for (size_t i = 0; i < n; i++)
@@ -179,10 +182,10 @@ static bool is_beyond(const struct pb_figure *f, double y)
 	return place > 1.0 || place < 0.0;
 }
 
-static enum pb_status make_texts(struct pb_figure *f, size_t n_without_name, struct pb_error *err)
+static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, size_t n_without_name, struct pb_error *err)
 {
 	const struct pb_chart *chart = f->chart;
-	struct pb_text outside = { 0 };
+	struct pb_text outside = { 0 }, title = { 0 };
 	size_t n_beyond = 0, n_without_place = 0;
 	for (size_t k = 0; k < chart->n_series; k++) {
 		const struct pb_chart_series *s = &chart->series[k];
@@ -204,12 +207,13 @@ static enum pb_status make_texts(struct pb_figure *f, size_t n_without_name, str
 		pb_text_printf(&outside, "%s%zu %s no place on these axes.", outside.length ? " " : "", n_without_place, n_without_place == 1 ? "value has" : "values have");
 	if (n_without_name)
 		pb_text_printf(&outside, "%s%zu lines have no room for their names.", outside.length ? " " : "", n_without_name);
-	f->title = chart->title;
+	pb_measure_fit(m, PB_TITLE_SIZE(f->spec.size), true, f->width - 20.0, chart->title, &title);
+	f->title = pb_figure_keep(f, &title);
 	f->x_title = chart->x_title;
 	f->y_title = chart->y_title;
 	f->description = chart->description;
 	f->outside = pb_figure_keep(f, &outside);
-	return f->outside ? PB_OK : pb_out_of_memory(err, "a figure");
+	return f->title && f->outside ? PB_OK : pb_out_of_memory(err, "a figure");
 }
 
 static enum pb_status lay_out(struct pb_figure *f, const struct pb_chart *chart, struct pb_measure *m, struct pb_error *err)
@@ -225,7 +229,7 @@ static enum pb_status lay_out(struct pb_figure *f, const struct pb_chart *chart,
 	if (st == PB_OK)
 		st = place_names(f, &n_without_name, err);
 	if (st == PB_OK)
-		st = make_texts(f, n_without_name, err);
+		st = make_texts(f, m, n_without_name, err);
 	return st == PB_OK ? pb_figure_end(f, m, err) : st;
 }
 

@@ -9,7 +9,7 @@
 /* A point that is not finite, or not positive on a logarithmic axis, has no place: it breaks the line, and the figure says how many
  * there are. A point beyond the range (see struct pb_chart) is an arrow at the edge, and the figure says which. */
 struct pb_chart_series {
-	const char *name;               /* stands right of the plot with a sample, at the height of the last point */
+	const char *name;               /* stands right of the plot with a sample, at the height of the line's end */
 	bool no_name;                   /* it does not: the name is for tooltips and notes alone */
 	enum pb_ink ink;
 	enum pb_shape shape;

@@ -14,6 +14,7 @@
 #define MOST_FRONT_LABELS 60    /* more front points than that have no names in the figure */
 #define MOST_LABELS 25          /* more points than that: labels on the front only */
 #define MOST_REFERENCES 3
+#define NAME_HEIGHT 13.0
 #define PPL_RANGE 1000.0          /* perplexities above that many times the best are arrows */
 
 static bool allocated(const void *p, struct pb_error *err)
@@ -348,25 +349,40 @@ static enum pb_status make_steps(struct pb_figure *f, struct pb_error *err)
 	return ok ? PB_OK : pb_out_of_memory(err, "a figure");
 }
 
-/* Models' names at the ends of their lines, from the top down, none over another. */
+static double end_of(const struct pb_steps *s)
+{
+	return s->xy[2 * s->n - 1];
+}
+
+static int compare_ends(const void *pa, const void *pb)
+{
+	const struct pb_steps *a = pa, *b = pb;
+	int c = (end_of(a) > end_of(b)) - (end_of(a) < end_of(b));
+	return c ? c : strcmp(a->name, b->name);
+}
+
+/* Models' names in a column at the ends of their lines, the best first; those for which there is no room have none. */
 static enum pb_status name_steps(struct pb_figure *f, struct pb_measure *m, struct pb_error *err)
 {
-	double last = -INFINITY;
-	for (size_t done = 0; f->spec.by_bits && done < f->n_steps; done++) {
-		struct pb_steps *highest = NULL;
-		for (size_t i = 0; i < f->n_steps; i++) {
-			struct pb_steps *s = &f->steps[i];
-			if (!s->shown && (!highest || s->xy[2 * s->n - 1] < highest->xy[2 * highest->n - 1]))
-				highest = s;
-		}
+	if (!f->spec.by_bits)
+		return PB_OK;
+	size_t most = (size_t)(f->plot_h / NAME_HEIGHT), n = f->n_steps < most ? f->n_steps : most;
+	struct pb_label *names = pb_arena_alloc(f->arena, f->n_steps, sizeof *names);
+	if (!allocated(names, err))
+		return PB_MEMORY;
+	qsort(f->steps, f->n_steps, sizeof *f->steps, compare_ends);
+	for (size_t i = 0; i < f->n_steps; i++) {
 		struct pb_text t = { 0 };
-		pb_measure_fit(m, PB_LABEL_SIZE, true, f->width - f->left - f->plot_w - 10.0, highest->name, &t);
-		highest->shown = pb_figure_keep(f, &t);
-		if (!allocated(highest->shown, err))
+		if (i < n)
+			pb_measure_fit(m, PB_LABEL_SIZE, true, f->width - f->left - f->plot_w - 10.0, f->steps[i].name, &t);
+		f->steps[i].shown = pb_figure_keep(f, &t);
+		if (!allocated(f->steps[i].shown, err))
 			return PB_MEMORY;
-		highest->name_y = fmax(highest->xy[2 * highest->n - 1] + 4.0, last + 13.0);
-		last = highest->name_y;
+		names[i] = (struct pb_label){ .x = f->left + f->plot_w, .y = end_of(&f->steps[i]), .w = f->width, .h = NAME_HEIGHT };
 	}
+	pb_labels_column(names, n, f->left + f->plot_w + 4.0, f->top, f->top + f->plot_h);
+	for (size_t i = 0; i < n; i++)
+		f->steps[i].name_y = names[i].box.y + 10.0;
 	return PB_OK;
 }
 
@@ -411,6 +427,18 @@ static struct pb_box reference_box(const struct pb_reference *r, struct pb_measu
 	return (struct pb_box){ r->text_x, r->text_y - 10.0, pb_measure_width(m, PB_LABEL_SIZE, false, r->text), 13.0 };
 }
 
+/* How many pieces of the line run through the box. */
+static int steps_meet(const struct pb_steps *s, const struct pb_box *box)
+{
+	int n = 0;
+	for (size_t i = 1; i < s->n; i++) {
+		const double *a = s->xy + 2 * i - 2;
+		struct pb_box piece = { fmin(a[0], a[2]), fmin(a[1], a[3]), fabs(a[2] - a[0]), fabs(a[3] - a[1]) };
+		n += boxes_meet(box, &piece);
+	}
+	return n;
+}
+
 /* Texts at the left end: above the line, else below it, else further right. Where marks lie there, other places cost less. */
 static void place_reference(struct pb_figure *f, size_t i, struct pb_measure *m)
 {
@@ -422,15 +450,17 @@ static void place_reference(struct pb_figure *f, size_t i, struct pb_measure *m)
 			r->text_x = f->left + 6.0 + 0.25 * column * f->plot_w;
 			r->text_y = below ? r->y + 12.0 : r->y - 4.0;
 			struct pb_box box = reference_box(r, m);
-			int hits = box.y < f->top || box.y + box.h > f->top + f->plot_h || box.x + box.w > f->left + f->plot_w ? 100 : 0;
+			int hits = box.y < f->top || box.y + box.h > f->top + f->plot_h || box.x + box.w > f->left + f->plot_w ? 1000 : 0;
 			for (size_t k = 0; k < i; k++) {
 				struct pb_box other = reference_box(&f->references[k], m);
-				hits += boxes_meet(&box, &other) ? 10 : 0;
+				hits += boxes_meet(&box, &other) ? 1000 : 0;
 			}
 			for (size_t k = 0; k < f->n_marks; k++) {
 				struct pb_box mark = { f->marks[k].x - 6.0, f->marks[k].y - 6.0, 12.0, 12.0 };
 				hits += boxes_meet(&box, &mark);
 			}
+			for (size_t k = 0; k < f->n_steps; k++)
+				hits += steps_meet(&f->steps[k], &box);
 			if (least >= 0 && hits >= least)
 				continue;
 			least = hits;
@@ -486,6 +516,32 @@ static void add_line(double *lines, size_t *n, double x1, double y1, double x2, 
 	memcpy(lines + 4 * (*n)++, v, sizeof v);
 }
 
+static struct pb_box name_box(const struct pb_figure *f, const struct pb_steps *s)
+{
+	return (struct pb_box){ f->left + f->plot_w + 2.0, s->name_y - 11.0, 140.0, 14.0 };
+}
+
+static struct pb_box legend_box(const struct pb_figure *f)
+{
+	return (struct pb_box){ f->left + f->plot_w + 8.0, f->legend_y - 4.0, 140.0, 18.0 * (double)count_families(f) + 8.0 };
+}
+
+/* The highest place in the right margin that the models' names of a figure by bits leave free; none: no legend. */
+static void place_legend(struct pb_figure *f)
+{
+	bool is_free = !f->spec.by_bits;
+	f->legend_y = f->top;
+	for (double y = f->top; !is_free && y + 18.0 * (double)count_families(f) <= f->top + f->plot_h; y += 4.0) {
+		f->legend_y = y;
+		is_free = true;
+		for (size_t i = 0; i < f->n_steps; i++) {
+			struct pb_box legend = legend_box(f), name = name_box(f, &f->steps[i]);
+			is_free = is_free && !(f->steps[i].shown[0] && boxes_meet(&legend, &name));
+		}
+	}
+	f->legend = f->legend && is_free;
+}
+
 /* What labels keep clear of; in the figure's arena. */
 static bool make_ground(struct pb_figure *f, struct pb_measure *m, struct pb_label_ground *ground)
 {
@@ -511,15 +567,13 @@ static bool make_ground(struct pb_figure *f, struct pb_measure *m, struct pb_lab
 		taken[n_taken++] = reference_box(&f->references[i], m);
 		add_line(lines, &ground->n_lines, f->left, f->references[i].y, f->left + f->plot_w, f->references[i].y);
 	}
-	f->legend_y = f->top;
-	if (f->spec.by_bits && f->spec.front->higher_is_better)
-		f->legend_y = f->top + f->plot_h - 18.0 * (double)count_families(f);
+	place_legend(f);
 	if (f->legend)
-		taken[n_taken++] = (struct pb_box){ f->left + f->plot_w + 8.0, f->legend_y - 4.0, 140.0, 18.0 * (double)count_families(f) + 8.0 };
+		taken[n_taken++] = legend_box(f);
 	for (size_t i = 0; i < f->n_steps; i++) {
 		const struct pb_steps *s = &f->steps[i];
 		if (f->spec.by_bits)
-			taken[n_taken++] = (struct pb_box){ f->left + f->plot_w + 2.0, s->name_y - 11.0, 140.0, 14.0 };
+			taken[n_taken++] = name_box(f, s);
 		for (size_t k = 1; k < s->n; k++)
 			add_line(lines, &ground->n_lines, s->xy[2 * k - 2], s->xy[2 * k - 1], s->xy[2 * k], s->xy[2 * k + 1]);
 	}
@@ -598,7 +652,7 @@ static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, stru
 		pb_text_printf(&whole, "%s by %s", front->title, f->spec.by_bits ? "effective bits" : "model size");
 	if (front->is_mean && whole.length)
 		whole.data[0] = 'M';
-	pb_measure_fit(m, panel ? 13.0 : 16.0, true, room, pb_text_c(&whole), &title);
+	pb_measure_fit(m, PB_TITLE_SIZE(f->spec.size), true, room, pb_text_c(&whole), &title);
 	title.failed = title.failed || whole.failed;
 	pb_text_free(&whole);
 	const char *metric = front->is_mean ? "mean accuracy" : strncmp(front->metric, "acc", 3) == 0 && !front->metric[3] ? "accuracy" : front->metric;

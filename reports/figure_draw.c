@@ -35,7 +35,7 @@ static void draw_titles(const struct pb_figure *f, struct pb_canvas *c)
 {
 	bool panel = f->spec.size == PB_FIGURE_PANEL;
 	double bottom = f->top + f->plot_h;
-	pb_canvas_text(c, 12.0, panel ? 20.0 : 26.0, PB_LEFT, panel ? 13.0 : 16.0, true, PB_INK_TEXT, f->title);
+	pb_canvas_text(c, 12.0, panel ? 20.0 : 26.0, PB_LEFT, PB_TITLE_SIZE(f->spec.size), true, PB_INK_TEXT, f->title);
 	pb_canvas_text(c, 12.0, panel ? 36.0 : 48.0, PB_LEFT, panel ? 11.0 : 13.0, false, panel ? PB_INK_MUTED : PB_INK_TEXT, f->y_title);
 	pb_canvas_text(c, f->left + 0.5 * f->plot_w, bottom + (panel ? 34.0 : 38.0), PB_MIDDLE, panel ? 11.0 : 13.0, false, PB_INK_TEXT, f->x_title);
 	for (size_t i = 0; i < f->n_lines; i++)

@@ -54,7 +54,7 @@ struct pb_figure {
 	struct pb_label_text *label_texts;
 	size_t n_labels;
 	bool legend;                    /* families in the right margin */
-	double legend_y;                /* top; away from the models' names of a figure by bits */
+	double legend_y;                /* top */
 	bool families[16];              /* that occur */
 	char **lines;                   /* key and note, under the plot */
 	size_t n_lines, n_key_lines;
@@ -78,5 +78,6 @@ void pb_chart_draw(const struct pb_figure *f, struct pb_canvas *c);
 
 #define PB_FIGURE_LINE 14.0         /* height of a note's line */
 #define PB_LABEL_SIZE 11.0
+#define PB_TITLE_SIZE(size) ((size) == PB_FIGURE_FULL ? 16.0 : (size) == PB_FIGURE_NARROW ? 14.0 : 13.0)
 
 #endif

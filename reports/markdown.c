@@ -112,26 +112,21 @@ static void put_section(const struct pb_section *section, struct pb_text *out)
 
 static void put_failed(const struct pb_view *v, struct pb_text *out)
 {
-	const struct pb_rows *rows = v->input->rows;
-	bool any = false;
-	for (size_t i = 0; i < rows->n; i++) {
-		const struct pb_row *r = &rows->rows[i];
-		if (r->status == PB_ROW_OK)
-			continue;
-		if (!any)
-			pb_text_string(out, "## Failed and skipped\n\n| model | quantizer | backend | task | status | reason |\n| --- | --- | --- | --- | --- | --- |\n");
-		any = true;
+	if (!v->n_failures)
+		return;
+	pb_text_string(out, "## Failed and skipped\n\n| model | quantizer | backend | tasks | status | reason |\n| --- | --- | --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < v->n_failures; i++) {
+		const struct pb_row *r = v->failures[i].row;
 		pb_text_string(out, "|");
 		cell_text(out, r->model);
 		cell_text(out, *r->label ? r->label : r->quantizer);
 		cell_text(out, r->backend);
-		cell_text(out, r->task);
+		cell_text(out, v->failures[i].tasks);
 		cell_text(out, pb_row_status_name(r->status));
-		cell_text(out, r->reason);
+		cell_text(out, v->failures[i].reason);
 		pb_text_char(out, '\n');
 	}
-	if (any)
-		pb_text_char(out, '\n');
+	pb_text_char(out, '\n');
 }
 
 enum pb_status pb_markdown_make(const struct pb_view *view, struct pb_text *out, struct pb_error *err)

@@ -84,7 +84,7 @@ static void add_summary(struct pb_section *out, const struct pb_orders *orders)
 		const struct pb_expected *e = orders->list[i].expected;
 
 		end = group_end(orders, i);
-		pb_table_text(table, "%s before %s", e->better.quantizer, strcmp(e->better.quantizer, e->worse.quantizer) == 0 ? "other options" : e->worse.quantizer);
+		pb_table_text(table, "%s before %s", e->better.quantizer, strcmp(e->better.quantizer, e->worse.quantizer) == 0 ? "itself with other options" : e->worse.quantizer);
 		pb_table_text(table, "%s %s", e->task, e->metric);
 		for (size_t k = 0; k < sizeof(shown) / sizeof(shown[0]); k++) {
 			size_t n = count(orders, i, end, shown[k]);
@@ -126,8 +126,8 @@ static void add_orders(struct pb_section *out, const struct pb_orders *orders)
 		struct pb_section_table *table;
 
 		end = group_end(orders, i);
-		pb_section_heading(out, "%s better than %s, by %s %s", e->better.quantizer,
-			strcmp(e->better.quantizer, e->worse.quantizer) == 0 ? "with other options" : e->worse.quantizer, e->task, e->metric);
+		pb_section_heading(out, "%s before %s, by %s %s", e->better.quantizer,
+			strcmp(e->better.quantizer, e->worse.quantizer) == 0 ? "itself with other options" : e->worse.quantizer, e->task, e->metric);
 		pb_section_note(out, "%s", e->source);
 		table = pb_section_table(out, columns, sizeof(columns) / sizeof(columns[0]));
 		for (size_t k = i; k < end; k++)

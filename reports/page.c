@@ -28,11 +28,11 @@ static const char style[] =
 	"figure{margin:1rem 0}figcaption{margin-top:.25rem;max-width:60rem}svg{display:block;width:100%;height:auto}svg.key{display:inline-block;"
 	"width:14px;height:14px;vertical-align:-2px;margin:0 .25rem 0 .75rem}svg .point:hover>*{stroke-width:2.5}\n"
 	".narrow{display:none}.families{margin:.25rem 0 0 -.75rem;font-size:.875rem}.families span{white-space:nowrap}\n"
-	".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(27rem,100%),1fr));gap:1rem}.panels figure{margin:0}\n"
+	".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(27rem,100%),1fr));gap:1rem}.panels figure{margin:0 0 .5rem}\n"
 	".box{overflow-x:auto;max-width:100%;border:1px solid var(--line);border-radius:4px}\n"
 	"table{border-collapse:collapse;width:100%;font-size:.8125rem;font-variant-numeric:tabular-nums}\n"
 	"th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}\n"
-	"th{background:var(--soft);vertical-align:bottom}tbody tr:last-child td{border-bottom:0}td.wrap{white-space:normal;min-width:16rem;"
+	"th{background:var(--soft);vertical-align:bottom}tbody tr:last-child td{border-bottom:0}td.wrap{white-space:normal;min-width:10rem;"
 	"overflow-wrap:anywhere}td.name{max-width:22rem;overflow:hidden;text-overflow:ellipsis}.n{text-align:right}tr.front td{font-weight:600}"
 	"th[data-sort]{cursor:pointer}.filter,.theme{font:inherit;font-size:.875rem;padding:.2rem .5rem;margin:.25rem 0;color:var(--text);background:var(--soft);"
 	"border:1px solid var(--line);border-radius:4px}.theme{float:right;cursor:pointer}:focus-visible{outline:2px solid var(--link);outline-offset:1px}\n"
@@ -618,31 +618,28 @@ static void put_time_section(struct page *p)
 
 static void put_failed_section(struct page *p)
 {
-	const struct pb_rows *rows = p->view->input->rows;
-	size_t n = 0;
-	for (size_t i = 0; i < rows->n; i++)
-		n += rows->rows[i].status != PB_ROW_OK;
+	const struct pb_view *v = p->view;
 	raw(p, "<h2 id=\"failed\">Failed and skipped</h2>\n");
-	if (!n) {
+	if (!v->n_failures) {
 		raw(p, "<p>None: every cell is ok.</p>\n");
 		return;
 	}
 	raw(p, "<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
 	put_identity_heads(p);
-	heading(p, "task", false);
+	heading(p, "tasks", false);
 	heading(p, "status", false);
 	heading(p, "reason", false);
 	raw(p, "</tr></thead>\n<tbody>\n");
-	for (size_t i = 0; i < rows->n; i++) {
-		const struct pb_row *r = &rows->rows[i];
-		if (r->status == PB_ROW_OK)
-			continue;
+	for (size_t i = 0; i < v->n_failures; i++) {
+		const struct pb_view_failure *x = &v->failures[i];
 		raw(p, "<tr>");
-		put_identity(p, r);
-		element(p, "td", r->task);
-		element(p, "td", pb_row_status_name(r->status));
+		put_identity(p, x->row);
 		raw(p, "<td class=\"wrap\">");
-		text(p, *r->reason ? r->reason : "no reason was recorded");
+		text(p, x->tasks);
+		raw(p, "</td>");
+		element(p, "td", pb_row_status_name(x->row->status));
+		raw(p, "<td class=\"wrap\">");
+		text(p, x->reason);
 		raw(p, "</td></tr>\n");
 	}
 	raw(p, "</tbody>\n</table>\n</div>\n");
@@ -682,17 +679,17 @@ static void put_contents(struct page *p)
 	const struct pb_view *v = p->view;
 	raw(p, "<nav aria-label=\"contents\"><p class=\"muted\">On this page: ");
 	if (v->has_rows)
-		raw(p, "<a href=\"#front\">size and quality</a> \u00b7 <a href=\"#table\">all cells</a> \u00b7 ");
+		raw(p, "<a href=\"#front\">Size and quality</a> \u00b7 <a href=\"#table\">All cells</a> \u00b7 ");
 	if (v->has_rows && v->n_columns > 1)
-		raw(p, "<a href=\"#tasks\">each task</a> \u00b7 ");
+		raw(p, "<a href=\"#tasks\">Each task</a> \u00b7 ");
 	for (size_t i = 0; i < v->n_sections; i++) {
 		pb_text_printf(p->out, "<a href=\"#%s\">", v->sections[i]->slug);
 		text(p, v->sections[i]->title);
 		raw(p, "</a> \u00b7 ");
 	}
 	if (v->has_rows)
-		raw(p, "<a href=\"#time\">time and counters</a> \u00b7 <a href=\"#failed\">failed and skipped</a> \u00b7 ");
-	raw(p, "<a href=\"#provenance\">provenance</a></p></nav>\n");
+		raw(p, "<a href=\"#time\">Time and counters</a> \u00b7 <a href=\"#failed\">Failed and skipped</a> \u00b7 ");
+	raw(p, "<a href=\"#provenance\">Provenance</a></p></nav>\n");
 }
 
 /* The pages of one kind of part, this one without a link. */

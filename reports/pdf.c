@@ -468,19 +468,14 @@ static enum pb_status put_section(struct flow *f, const struct pb_section *secti
 
 static void put_failed(struct flow *f)
 {
-	const struct pb_rows *rows = f->view->input->rows;
 	struct pb_text t = { 0 };
-	bool any = false;
-	for (size_t i = 0; i < rows->n; i++) {
-		const struct pb_row *r = &rows->rows[i];
-		if (r->status == PB_ROW_OK)
-			continue;
-		if (!any)
-			put_heading(f, "Failed and skipped");
-		any = true;
+	if (f->view->n_failures)
+		put_heading(f, "Failed and skipped");
+	for (size_t i = 0; i < f->view->n_failures; i++) {
+		const struct pb_view_failure *x = &f->view->failures[i];
+		const struct pb_row *r = x->row;
 		pb_text_clear(&t);
-		pb_text_printf(&t, "%s \u00b7 %s \u00b7 %s: %s: %s", *r->label ? r->label : r->quantizer, r->model, r->task, pb_row_status_name(r->status),
-			*r->reason ? r->reason : "no reason was recorded");
+		pb_text_printf(&t, "%s \u00b7 %s \u00b7 %s: %s: %s", *r->label ? r->label : r->quantizer, r->model, x->tasks, pb_row_status_name(r->status), x->reason);
 		put_text(f, MARGIN, 8.0, PB_INK_TEXT, pb_text_c(&t));
 		if (t.failed)
 			break;

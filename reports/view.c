@@ -527,6 +527,8 @@ static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, str
 	if (st == PB_OK)
 		st = pb_view_times(view, err);
 	if (st == PB_OK)
+		st = pb_view_failures(view, err);
+	if (st == PB_OK)
 		st = make_summary(view, err);
 	if (st == PB_OK)
 		st = make_captions(view, err);

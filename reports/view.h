@@ -33,6 +33,13 @@ struct pb_view_time {
 	double *counters;                   /* by the view's counters; NaN: none */
 };
 
+/* What has no number: tasks of a setting that share the reason. */
+struct pb_view_failure {
+	const struct pb_row *row;           /* the first of them */
+	const char *tasks;                  /* "piqa, boolq"; "" for a whole cell */
+	const char *reason;
+};
+
 struct pb_view {
 	const struct pb_report_input *input;
 	struct pb_arena *arena;
@@ -48,6 +55,8 @@ struct pb_view {
 	struct pb_view_time *times;
 	size_t n_times;
 	bool times_by_setting;
+	struct pb_view_failure *failures;
+	size_t n_failures;
 	bool has_bits;                      /* the main front has points with effective bits */
 	bool many_backends, many_seeds;
 	bool has_family[16];                /* that have a point in the main front */
@@ -71,6 +80,8 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 double pb_view_counter_value(const struct pb_view_counter *counter, const struct pb_row *row);
 /* Fills the view's times; for pb_view_make. */
 enum pb_status pb_view_times(struct pb_view *view, struct pb_error *err) PB_MUST_CHECK;
+/* The same with its failures. */
+enum pb_status pb_view_failures(struct pb_view *view, struct pb_error *err) PB_MUST_CHECK;
 /* The heading of a column: title and unit. */
 void pb_view_heading(const struct pb_front *front, struct pb_text *out);
 /* Identities of models and tasks for the provenance: pairs of texts, in the arena. */
