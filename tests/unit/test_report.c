@@ -18,7 +18,7 @@
 #include "core/base/json.h"
 #include "reports/axis.h"
 #include "reports/canvas.h"
-#include "reports/figure.h"
+#include "reports/figure_layout.h"
 #include "reports/front.h"
 #include "reports/labels.h"
 #include "reports/markup.h"
@@ -80,6 +80,44 @@ static const struct pb_point *point(const struct pb_front *front, const char *ce
 			return &front->points[i];
 	fail_msg("no point %s", cell);
 	return NULL;
+}
+
+/* By bits, models have names at the ends of their lines, and the legend stands where these leave room. */
+static void names_and_legend(void **state)
+{
+	(void)state;
+	static const char *const models[] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n" };
+	const size_t n_models = sizeof models / sizeof *models;
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	pb_rows_init(&rows);
+	for (size_t i = 0; i < 4 * n_models; i++) {
+		struct pb_row *r = add(&rows, "x", "piqa", 1000 + 10 * (int64_t)i, 0.3 + 0.001 * (double)i);
+		r->model = models[i / 4];
+		r->wbits = r->effective_bits = 2.0 + (double)(i % 4);
+		r->family = i % 2 ? "VPTQ" : "full precision";
+	}
+	pb_rows_sort(&rows);
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	struct pb_measure *measure = NULL;
+	struct pb_figure *f = NULL;
+	assert_int_equal(pb_measure_new(&measure, &err), PB_OK);
+	assert_int_equal(pb_figure_make(&f, &(struct pb_figure_spec){ .front = find(&fronts, "piqa", "acc"), .by_bits = true, .size = PB_FIGURE_FULL, .note = "" }, measure, &err), PB_OK);
+	assert_int_equal(f->n_steps, n_models);
+	assert_true(f->legend);
+	for (size_t i = 0; i < f->n_steps; i++) {
+		double top = f->steps[i].name_y - 10.0, bottom = f->steps[i].name_y + 3.0;
+		assert_true(top >= f->top && bottom <= f->top + f->plot_h);
+		assert_true(i == 0 || f->steps[i].name_y - f->steps[i - 1].name_y >= 12.999);
+		assert_true(bottom <= f->legend_y - 4.0 || top >= f->legend_y + 2 * 18.0);
+	}
+	for (size_t i = 0; i < f->n_references; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_false(fabs(f->references[i].text_y - f->references[k].text_y) < 10.0 && fabs(f->references[i].text_x - f->references[k].text_x) < 10.0);
+	pb_figure_free(f);
+	pb_measure_free(measure);
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
 }
 
 static void membership(void **state)
@@ -973,6 +1011,7 @@ int main(int argc, char **argv)
 		return update_golden();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(claimed), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
+		cmocka_unit_test(names_and_legend),
 		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
 		cmocka_unit_test(canvas_refuses), cmocka_unit_test(escaping), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
 		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(only_trainings), cmocka_unit_test(failures), cmocka_unit_test(golden),
