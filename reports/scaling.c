@@ -333,8 +333,7 @@ static bool same_thing(const struct pb_front *a, const struct pb_front *b)
 	return strcmp(a->task, b->task) == 0 && strcmp(a->protocol, b->protocol) == 0 && strcmp(a->backend, b->backend) == 0;
 }
 
-/* Losses: nll, and perplexities of tasks that have no nll when nothing has one. Accuracies: the mean, or all when there is none. */
-static bool is_wanted(const struct pb_fronts *fronts, const struct pb_front *front, enum pb_law *law)
+bool pb_scaling_is_wanted(const struct pb_fronts *fronts, const struct pb_front *front, enum pb_law *law)
 {
 	bool any_nll = false, any_mean = false;
 	for (size_t i = 0; i < fronts->n; i++) {
@@ -363,7 +362,7 @@ enum pb_status pb_scaling_make(struct pb_scaling *out, const struct pb_fronts *f
 	for (size_t i = 0; i < fronts->n && st == PB_OK; i++) {
 		const struct pb_front *front = &fronts->fronts[i];
 		enum pb_law law;
-		if (is_wanted(fronts, front, &law))
+		if (pb_scaling_is_wanted(fronts, front, &law))
 			st = add_front(&scaling, front, law, err);
 	}
 	if (st != PB_OK)

@@ -52,6 +52,9 @@ struct pb_scaling {
 	size_t n;
 };
 
+/* Whether a front has laws, and its law of settings. Losses: nll, and perplexities of tasks that have no nll when nothing has one.
+ * Accuracies: the mean, or all when there is none. */
+bool pb_scaling_is_wanted(const struct pb_fronts *fronts, const struct pb_front *front, enum pb_law *law);
 /* The fronts must outlive it. */
 enum pb_status pb_scaling_make(struct pb_scaling *out, const struct pb_fronts *fronts, struct pb_arena *arena, struct pb_error *err) PB_MUST_CHECK;
 void pb_scaling_free(struct pb_scaling *scaling);

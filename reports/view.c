@@ -482,11 +482,13 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err)
 {
 	struct pb_section *training = pb_arena_alloc(view->arena, 1, sizeof *training), *laws = pb_arena_alloc(view->arena, 1, sizeof *laws);
-	struct pb_section *sure = pb_arena_alloc(view->arena, 1, sizeof *sure);
-	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 3, sizeof *view->sections);
-	if (!training || !laws || !sure || !view->sections)
+	struct pb_section *sure = pb_arena_alloc(view->arena, 1, sizeof *sure), *bits = pb_arena_alloc(view->arena, 1, sizeof *bits);
+	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 4, sizeof *view->sections);
+	if (!training || !laws || !sure || !bits || !view->sections)
 		return pb_out_of_memory(err, "a report");
 	enum pb_status st = view->input->is_part ? PB_OK : pb_scaling_make(&view->scaling, &view->fronts, view->arena, err);
+	if (st == PB_OK && !view->input->is_part)
+		st = pb_bit_curves_make(&view->bit_curves, &view->fronts, view->arena, err);
 	if (st != PB_OK)
 		return st;
 	if (n_trainings(view)) {
@@ -502,6 +504,10 @@ static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err
 	if (view->scaling.n) {
 		pb_scaling_section(laws, &view->scaling);
 		view->sections[view->n_sections++] = view->scaling_laws = laws;
+	}
+	if (view->bit_curves.n) {
+		pb_bit_curves_section(bits, &view->bit_curves);
+		view->sections[view->n_sections++] = view->bits = bits;
 	}
 	for (size_t i = 0; i < view->input->n_sections; i++)
 		view->sections[view->n_sections++] = view->input->sections[i];
@@ -561,6 +567,8 @@ void pb_view_free(struct pb_view *view)
 		pb_section_free(view->training);
 	if (view->scaling_laws)
 		pb_section_free(view->scaling_laws);
+	if (view->bits)
+		pb_section_free(view->bits);
 	pb_scaling_free(&view->scaling);
 	pb_fronts_free(&view->fronts);
 	pb_arena_free(view->arena);

@@ -2,6 +2,7 @@
 #ifndef PB_REPORTS_VIEW_H
 #define PB_REPORTS_VIEW_H
 
+#include "reports/bit_curves.h"
 #include "reports/figure.h"
 #include "reports/front.h"
 #include "reports/report.h"
@@ -61,10 +62,11 @@ struct pb_view {
 	bool many_backends, many_seeds;
 	bool has_family[16];                /* that have a point in the main front */
 	bool has_rows;                      /* false when the report has other parts alone: then nothing is said of rows */
-	const struct pb_section **sections; /* further parts, in their order: trainings, how sure the main front is, scaling laws, then those of the input */
+	const struct pb_section **sections; /* further parts, in their order: trainings, how sure the main front is, scaling laws, bit-level curves, then those of the input */
 	size_t n_sections;
-	struct pb_section *training, *scaling_laws; /* NULL: none */
+	struct pb_section *training, *scaling_laws, *bits; /* NULL: none */
 	struct pb_scaling scaling;
+	struct pb_bit_curve_list bit_curves;
 	const char *summary;                /* one paragraph */
 	const char *caption;                /* how to read the main figure and its intervals */
 	const char *font;                   /* font and library of the figures */
