@@ -65,7 +65,7 @@ $(library): $(objects)
 	@rm -f $@
 	$(call say,ar)ar rcs $@ $^
 # Loops over arrays that become vector code; without errno of sqrt the others do, too, with the same results.
-$(O)/core/model/tensor.o $(O)/quantizers/kmeans.o: flags_release := -O3 -g
+$(O)/core/model/tensor.o $(O)/quantizers/kmeans.o $(O)/reports/stats/resample.o: flags_release := -O3 -g
 $(O)/backends/train/kernels_%.o $(O)/backends/train/optimizer.o: flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/%.o: %.c
 	@mkdir -p $(@D)

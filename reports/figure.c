@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reports/figure_layout.h"
+#include "reports/goals.h"
 
 #define MOST_MARKS 400          /* of more points, dominated ones that lie in one patch are one mark */
 #define PATCH_SIZE 12.0         /* pixels of a full figure; smaller figures have larger ones, for the same picture */
@@ -332,10 +333,39 @@ static bool add_steps(struct pb_figure *f, const char *model)
 	return true;
 }
 
+/* Steps of the attained values: to the right edge along the lower ones and back along the upper ones. */
+static bool add_bands(struct pb_figure *f)
+{
+	const struct pb_bands *b = f->spec.front->bands;
+	if (!b || f->spec.by_bits || !b->n)
+		return true;
+	f->band = pb_arena_alloc(f->arena, 8 * b->n, sizeof *f->band);
+	f->middle = pb_arena_alloc(f->arena, 4 * b->n, sizeof *f->middle);
+	if (!f->band || !f->middle)
+		return false;
+	size_t last = 4 * b->n;
+	for (size_t i = 0; i < b->n; i++) {
+		if (!isfinite(b->low[i]) || !isfinite(b->high[i]))
+			continue;
+		double from = to_x(f, b->x[i]), to = i + 1 < b->n ? to_x(f, b->x[i + 1]) : f->left + f->plot_w;
+		double low = clamp_y(f, to_y(f, b->low[i])), middle = clamp_y(f, to_y(f, b->middle[i])), high = clamp_y(f, to_y(f, b->high[i]));
+		const double lower[4] = { from, low, to, low }, upper[4] = { to, high, from, high }, middles[4] = { from, middle, to, middle };
+		memcpy(f->band + 2 * f->n_band, lower, sizeof lower);
+		memcpy(f->middle + 2 * f->n_middle, middles, sizeof middles);
+		last -= 2;
+		memcpy(f->band + 2 * last, upper, sizeof upper);
+		f->n_band += 2;
+		f->n_middle += 2;
+	}
+	memmove(f->band + 2 * f->n_band, f->band + 2 * last, 2 * (4 * b->n - last) * sizeof *f->band);
+	f->n_band *= 2;
+	return true;
+}
+
 static enum pb_status make_steps(struct pb_figure *f, struct pb_error *err)
 {
 	f->steps = pb_arena_alloc(f->arena, f->spec.by_bits ? f->n_marks : 1, sizeof *f->steps);
-	bool ok = f->steps != NULL;
+	bool ok = f->steps != NULL && add_bands(f);
 	if (!f->spec.by_bits)
 		ok = ok && add_steps(f, NULL);
 	for (size_t i = 0; ok && f->spec.by_bits && i < f->n_marks; i++) {

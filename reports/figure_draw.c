@@ -105,6 +105,20 @@ static void draw_references(const struct pb_figure *f, struct pb_canvas *c)
 	}
 }
 
+/* Under everything. */
+static void draw_bands(const struct pb_figure *f, struct pb_canvas *c)
+{
+	if (!f->n_band)
+		return;
+	pb_canvas_clip(c, f->left, f->top, f->plot_w, f->plot_h);
+	pb_canvas_area(c, f->band, f->n_band, PB_INK_GRID);
+	/* Its lower and its upper edge, then the median. */
+	pb_canvas_polyline(c, f->band, f->n_band / 2, (struct pb_stroke){ PB_INK_MUTED, 0.7, PB_DOTTED });
+	pb_canvas_polyline(c, f->band + f->n_band, f->n_band / 2, (struct pb_stroke){ PB_INK_MUTED, 0.7, PB_DOTTED });
+	pb_canvas_polyline(c, f->middle, f->n_middle, (struct pb_stroke){ PB_INK_MUTED, 1.0, PB_DASHED });
+	pb_canvas_unclip(c);
+}
+
 static void draw_steps(const struct pb_figure *f, struct pb_canvas *c)
 {
 	const struct pb_stroke stroke = { PB_INK_FRONT, 1.5, PB_SOLID };
@@ -211,6 +225,7 @@ void pb_figure_draw(const struct pb_figure *f, struct pb_canvas *c)
 	}
 	draw_marker_key(f, c);
 	draw_legend(f, c);
+	draw_bands(f, c);
 	draw_references(f, c);
 	draw_steps(f, c);
 	/* Leaders lie under the markers; the front lies over what it dominates. */

@@ -47,6 +47,8 @@ struct pb_figure {
 	size_t n_marks, n_drawn;        /* n_drawn: points that the marks stand for */
 	struct pb_steps *steps;
 	size_t n_steps;
+	double *band, *middle;          /* what draws attain: the outline of 5 to 95 % (n_band), steps of the median (n_middle) */
+	size_t n_band, n_middle;
 	struct pb_reference references[4];
 	size_t n_references;
 	const struct pb_chart *chart;   /* or NULL; with it there are no marks, steps and references, and its names are labels[series] */

@@ -1,11 +1,13 @@
 #include "reports/front.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/csv.h"
 #include "core/store/import.h"
+#include "reports/goals.h"
 #include "reports/stats/statistics.h"
 
 static int compare_keys(const struct pb_row *a, const struct pb_row *b)
@@ -111,6 +113,11 @@ double pb_row_error(const struct pb_row *row)
 	return isnan(row->stderr_value) && is_share ? pb_stderr_binomial(row->value, (uint64_t)row->n) : row->stderr_value;
 }
 
+static double an_item(double sum, int64_t n)
+{
+	return n > 0 && sum > 0.0 ? sum / (double)n : NAN;
+}
+
 static struct pb_point point_of(const struct pb_row *row)
 {
 	struct pb_point p = { .row = row, .bytes = has_size(row) ? (double)row->model_bytes : NAN, .bits = row->effective_bits, .value = row->value,
@@ -118,8 +125,10 @@ static struct pb_point point_of(const struct pb_row *row)
 	p.by[PB_BY_SIZE] = p.bytes;
 	p.by[PB_BY_BITS] = p.bits;
 	p.by[PB_BY_PAPER] = row->paper_bytes;
+	p.by[PB_BY_WEIGHTS] = row->weight_bytes > 0 ? (double)row->weight_bytes : NAN;
 	p.by[PB_BY_PARAMS] = row->params == PB_ABSENT ? NAN : (double)row->params;
-	p.by[PB_BY_SECONDS] = row->n > 0 && row->eval_seconds > 0.0 ? row->eval_seconds / (double)row->n : NAN;
+	p.by[PB_BY_SECONDS] = an_item(row->eval_seconds, row->n);
+	p.by[PB_BY_ENERGY] = an_item(pb_row_counter(row, "energy"), row->n);
 	return p;
 }
 
@@ -205,7 +214,7 @@ static enum pb_status collect_tasks(struct task_set *set, const struct pb_row *c
 /* The rows of one cell, sorted by task, as one point; false when a task is missing or there twice. */
 static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_tasks, struct pb_point *out, double *chance)
 {
-	double sum = 0.0, variance = 0.0, chances = 0.0, seconds = 0.0;
+	double sum = 0.0, variance = 0.0, chances = 0.0, seconds = 0.0, joules = 0.0;
 	if (n != n_tasks)
 		return false;
 	*out = point_of(cell[0]);
@@ -217,9 +226,11 @@ static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_task
 		variance += pb_row_error(cell[i]) * pb_row_error(cell[i]);
 		chances += cell[i]->chance;
 		seconds += cell[i]->eval_seconds;
+		joules += pb_row_counter(cell[i], "energy");
 		out->n = out->n == PB_ABSENT || cell[i]->n == PB_ABSENT ? PB_ABSENT : out->n + cell[i]->n;
 	}
-	out->by[PB_BY_SECONDS] = out->n > 0 && seconds > 0.0 ? seconds / (double)out->n : NAN;
+	out->by[PB_BY_SECONDS] = an_item(seconds, out->n);
+	out->by[PB_BY_ENERGY] = an_item(joules, out->n);
 	out->value = sum / (double)n;
 	out->stderr_value = sqrt(variance) / (double)n;
 	*chance = chances / (double)n;
@@ -457,14 +468,47 @@ static void csv_optional(struct pb_text *out, const char *s)
 	pb_csv_text(out, *s ? s : NULL);
 }
 
+static void csv_name(struct pb_text *out, const char *stem, enum pb_by by)
+{
+	char name[64];
+	snprintf(name, sizeof name, "%s%s", stem, pb_by_name(by));
+	pb_csv_text(out, name);
+}
+
+static int compare_numbers(const void *pa, const void *pb)
+{
+	const double *a = pa, *b = pb;
+	return (*a > *b) - (*a < *b);
+}
+
+/* What draws attain at a size, or nothing. */
+static void csv_attained(struct pb_text *out, const struct pb_bands *b, double size)
+{
+	const double *found = b ? bsearch(&size, b->x, b->n, sizeof size, compare_numbers) : NULL;
+	size_t i = found ? (size_t)(found - b->x) : 0;
+	pb_csv_number(out, found ? b->low[i] : NAN);
+	pb_csv_number(out, found ? b->middle[i] : NAN);
+	pb_csv_number(out, found ? b->high[i] : NAN);
+}
+
 enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err)
 {
 	static const char *const names[] = { "task", "task_hash", "protocol", "metric", "backend", "model", "label", "model_bytes", "effective_bits",
 		"value", "stderr", "low95", "high95", "on_front", "separated", "cell",
-		"probability", "probability_by", "paper_bytes", "seconds_per_item", "on_front_bits", "on_front_paper", "on_front_params", "on_front_seconds" };
+		"probability", "probability_by", "paper_bytes", "weight_bytes", "params", "seconds_per_item", "joules_per_item" };
+	static const char *const attained_names[] = { "attained_5", "attained_50", "attained_95" };
 	static const char *const separated_names[] = { NULL, "false", "true" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		pb_csv_text(out, names[i]);
+	for (enum pb_by by = PB_BY_BITS; by < PB_BYS; by++)
+		csv_name(out, "on_front_", by);
+	for (enum pb_by by = PB_BY_BITS; by < PB_BYS; by++)
+		csv_name(out, "probability_", by);
+	for (size_t i = 0; i < 3; i++)
+		pb_csv_text(out, attained_names[i]);
+	pb_csv_text(out, "axes");
+	pb_csv_text(out, "on_front_axes");
+	pb_csv_text(out, "probability_axes");
 	pb_csv_end(out);
 	for (size_t i = 0; i < fronts->n; i++) {
 		const struct pb_front *f = &fronts->fronts[i];
@@ -486,12 +530,18 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
 			pb_csv_text(out, p->on_front ? "true" : "false");
 			pb_csv_text(out, separated_names[p->separated]);
 			csv_optional(out, p->row->cell);
-			pb_csv_number(out, p->probability);
-			pb_csv_text(out, isnan(p->probability) ? NULL : f->by_items ? "items" : "values");
-			pb_csv_number(out, p->by[PB_BY_PAPER]);
-			pb_csv_number(out, p->by[PB_BY_SECONDS]);
-			for (int by = PB_BY_BITS; by < PB_BYS; by++)
+			pb_csv_number(out, p->probability[PB_BY_SIZE]);
+			pb_csv_text(out, isnan(p->probability[PB_BY_SIZE]) ? NULL : f->by_items ? "items" : "values");
+			for (enum pb_by by = PB_BY_PAPER; by < PB_BYS; by++)
+				pb_csv_number(out, p->by[by]);
+			for (enum pb_by by = PB_BY_BITS; by < PB_BYS; by++)
 				pb_csv_text(out, !isfinite(p->by[by]) ? NULL : p->on[by] ? "true" : "false");
+			for (enum pb_by by = PB_BY_BITS; by < PB_BYS; by++)
+				pb_csv_number(out, p->probability[by]);
+			csv_attained(out, f->bands, p->bytes);
+			pb_csv_text(out, p->has_axes ? f->axes : NULL);
+			pb_csv_text(out, !p->has_axes ? NULL : p->on_axes ? "true" : "false");
+			pb_csv_number(out, p->has_axes ? p->probability_axes : NAN);
 			pb_csv_end(out);
 		}
 	}

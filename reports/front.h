@@ -12,6 +12,8 @@
 
 #define PB_Z95 1.959963984540054 /* two-sided 95 % of the normal distribution */
 
+struct pb_bands;
+
 enum pb_separated { PB_SEPARATED_UNKNOWN, PB_SEPARATED_NO, PB_SEPARATED_YES };
 
 /* What a front may be of, besides the value: the less the better. */
@@ -19,11 +21,13 @@ enum pb_by {
 	PB_BY_SIZE,                     /* model_bytes */
 	PB_BY_BITS,                     /* effective_bits, here of all models together */
 	PB_BY_PAPER,                    /* paper_bytes: each method by the rule of its paper */
+	PB_BY_WEIGHTS,                  /* weight_bytes: of the quantized matrices alone */
 	PB_BY_PARAMS,
 	PB_BY_SECONDS,                  /* of evaluation, an item (a token, where tokens are counted); of a mean, of all its tasks */
+	PB_BY_ENERGY,                   /* joules an item, counted likewise, where the machine counts them */
 	PB_BYS
 };
-const char *pb_by_name(enum pb_by by);      /* "size", "bits", "paper", "params", "seconds" */
+const char *pb_by_name(enum pb_by by);      /* "size", "bits", "paper", "weights", "params", "seconds", "energy" */
 const char *pb_by_title(enum pb_by by);
 
 struct pb_point {
@@ -35,9 +39,11 @@ struct pb_point {
 	double by[PB_BYS];              /* NaN when absent */
 	bool on[PB_BYS];                /* not dominated in (by, value) among all points */
 	bool on_front;                  /* by size */
-	double probability;             /* of being on the front by size, see by_items; NaN without an error */
+	double probability[PB_BYS];     /* of being on the front by that, see by_items; NaN without an error, and where it was not drawn */
 	enum pb_separated separated;    /* of a front point from the best smaller one: unpaired, two-sided at 95 % */
 	bool on_bits_front;             /* not dominated in (effective_bits, value) among the points of its own model */
+	bool has_axes, on_axes;         /* has all three numbers of the front's `axes`, and is on the front of them */
+	double probability_axes;        /* NaN as above */
 };
 
 struct pb_front {
@@ -54,7 +60,9 @@ struct pb_front {
 	size_t n_no_size;               /* of them */
 	size_t n_tasks, n_incomplete;   /* of a mean: its tasks; cells that do not have all of them */
 	const char *tasks;              /* of a mean: "arc_easy, piqa" */
-	bool by_items;                  /* probabilities are of draws of the items that the points share; else of values, as independent normals */
+	bool by_items;                  /* probabilities are of draws of the items that the points share (draws.h); else of values, as independent normals */
+	const char *axes;               /* "size, mean-acc, seconds": the three axes of on_axes; NULL: none */
+	const struct pb_bands *bands;   /* what draws attain by size; NULL: not drawn */
 };
 
 struct pb_fronts {
@@ -72,14 +80,12 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
 
 /* The standard error of a row: results from elsewhere may tell the number of items alone, then that of a share. NaN: none. */
 double pb_row_error(const struct pb_row *row);
-/* Marks the points: on, on_front, on_bits_front, separated, probability. Points are sorted. */
+/* Marks the points: on, on_front, on_bits_front, separated. Points are sorted. */
 enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err) PB_MUST_CHECK;
-/* Draws the probabilities anew from items, where the records have them and all points that may be on the front have the same;
- * for accuracies. */
-enum pb_status pb_front_take_items(struct pb_front *front, const struct pb_rows *rows, const struct pb_item_stores *stores, struct pb_error *err) PB_MUST_CHECK;
-/* How many draws a probability is of, and what is drawn: (n_points, 2) sizes and values, with their errors. */
+/* Gives the points probabilities of being on the front by size, of values as independent normals. Draws of items: draws.h. */
+enum pb_status pb_front_draw_values(struct pb_front *front, struct pb_error *err) PB_MUST_CHECK;
+/* How many draws a probability is of. */
 size_t pb_front_replicates(const struct pb_front *front);
-void pb_front_draws(const struct pb_front *front, double *values, double *stderrs);
 /* The point's place on an axis for dominance: NaN for a size that is only claimed. */
 double pb_point_by(const struct pb_point *point, enum pb_by by);
 /* Whether nobody has counted the point's size: such points are drawn, and are on no front. */

@@ -40,21 +40,21 @@ static void mark_separated(struct pb_front *front)
 
 const char *pb_by_name(enum pb_by by)
 {
-	static const char *const names[PB_BYS] = { "size", "bits", "paper", "params", "seconds" };
+	static const char *const names[PB_BYS] = { "size", "bits", "paper", "weights", "params", "seconds", "energy" };
 	return names[by];
 }
 
 const char *pb_by_title(enum pb_by by)
 {
-	static const char *const titles[PB_BYS] = { "model size (everything that runs)", "effective bits", "size by the rule of the method's paper", "parameters",
-		"seconds for an item" };
+	static const char *const titles[PB_BYS] = { "model size", "effective bits", "size by the rule of the method's paper", "size of the quantized weights",
+		"parameters", "seconds for an item", "joules for an item" };
 	return titles[by];
 }
 
 /* What the front is marked by. A size that is only claimed is no rival to counted ones. */
 double pb_point_by(const struct pb_point *p, enum pb_by by)
 {
-	return (by == PB_BY_SIZE || by == PB_BY_BITS) && pb_point_is_claimed(p) ? NAN : p->by[by];
+	return (by == PB_BY_SIZE || by == PB_BY_BITS || by == PB_BY_WEIGHTS) && pb_point_is_claimed(p) ? NAN : p->by[by];
 }
 
 static enum pb_status mark_front(struct pb_front *front, struct pb_error *err)
@@ -120,7 +120,7 @@ size_t pb_front_replicates(const struct pb_front *front)
 	return front->n_points <= 500 ? 1000 : 200;
 }
 
-void pb_front_draws(const struct pb_front *front, double *values, double *stderrs)
+static void take_values(const struct pb_front *front, double *values, double *stderrs)
 {
 	for (size_t i = 0; i < front->n_points; i++) {
 		const struct pb_point *p = &front->points[i];
@@ -145,8 +145,8 @@ static bool surely_dominated(const struct pb_front *front, const struct pb_axes 
 	return false;
 }
 
-/* By size. A point without an error is taken as exact. */
-static enum pb_status mark_probability(struct pb_front *front, struct pb_error *err)
+/* A point without an error is taken as exact. */
+enum pb_status pb_front_draw_values(struct pb_front *front, struct pb_error *err)
 {
 	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
 	double *values = pb_alloc(front->n_points, 2 * sizeof *values), *stderrs = pb_alloc(front->n_points, 2 * sizeof *stderrs);
@@ -154,9 +154,9 @@ static enum pb_status mark_probability(struct pb_front *front, struct pb_error *
 	size_t *places = pb_alloc(front->n_points, sizeof *places), n = 0;
 	enum pb_status st = values && stderrs && probability && places ? PB_OK : pb_out_of_memory(err, "fronts");
 	if (st == PB_OK)
-		pb_front_draws(front, values, stderrs);
+		take_values(front, values, stderrs);
 	for (size_t i = 0; i < front->n_points && st == PB_OK; i++) {
-		front->points[i].probability = isfinite(front->points[i].stderr_value) && isfinite(values[2 * i]) ? 0.0 : NAN;
+		front->points[i].probability[PB_BY_SIZE] = isfinite(front->points[i].stderr_value) && isfinite(values[2 * i]) ? 0.0 : NAN;
 		if (!surely_dominated(front, &axes, values, stderrs, i))
 			places[n++] = i;
 	}
@@ -169,8 +169,8 @@ static enum pb_status mark_probability(struct pb_front *front, struct pb_error *
 		st = pb_front_probability(&axes, n, pb_front_replicates(front), pb_draw_normal, &draws, probability, NULL, NULL, err);
 	}
 	for (size_t i = 0; i < n && st == PB_OK; i++)
-		if (!isnan(front->points[places[i]].probability))
-			front->points[places[i]].probability = probability[i];
+		if (!isnan(front->points[places[i]].probability[PB_BY_SIZE]))
+			front->points[places[i]].probability[PB_BY_SIZE] = probability[i];
 	pb_free(places);
 	pb_free(probability);
 	pb_free(stderrs);
@@ -180,8 +180,9 @@ static enum pb_status mark_probability(struct pb_front *front, struct pb_error *
 
 enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err)
 {
+	for (size_t i = 0; i < front->n_points; i++)
+		for (enum pb_by by = 0; by < PB_BYS; by++)
+			front->points[i].probability[by] = NAN;
 	enum pb_status st = mark_front(front, err);
-	if (st == PB_OK)
-		st = mark_bits_front(front, err);
-	return st == PB_OK ? mark_probability(front, err) : st;
+	return st == PB_OK ? mark_bits_front(front, err) : st;
 }

@@ -4,29 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reports/items.h"
+
 #define SIGNS_BELOW 30          /* units: fewer are tested by signs, not by t */
 #define SIGN_REPLICATES 9999
 
-enum score { NO_SCORE, RIGHT, RIGHT_NORM, KNOWN_BITS, LOSS };
-
-static enum score score_of(const char *metric)
-{
-	static const struct { const char *metric; enum score score; } known[] = {
-		{ "acc", RIGHT }, { "acc_norm", RIGHT_NORM }, { "bits", KNOWN_BITS }, { "nll", LOSS }, { "ppl_token", LOSS }, { "ppl", LOSS },
-		{ "ppl_word", LOSS }, { "ppl_byte", LOSS }, { "bits_per_byte", LOSS },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i].metric, metric) == 0)
-			return known[i].score;
-	return NO_SCORE;
-}
-
 const char *pb_pair_scale(const char *metric)
 {
-	static const char *const names[] = { [NO_SCORE] = NULL, [RIGHT] = "acc", [RIGHT_NORM] = "acc_norm", [KNOWN_BITS] = "bits", [LOSS] = "nll" };
+	static const char *const names[] = { [PB_SCORE_NONE] = NULL, [PB_SCORE_RIGHT] = "acc", [PB_SCORE_RIGHT_NORM] = "acc_norm", [PB_SCORE_BITS] = "bits",
+		[PB_SCORE_LOSS] = "nll" };
 
-	return names[score_of(metric)];
+	return names[pb_score_of(metric)];
 }
 
 const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *a, const struct pb_row *b, bool *failed)
@@ -49,7 +37,7 @@ const char *pb_pair_refusal(struct pb_arena *arena, const struct pb_row *a, cons
 }
 
 /* What keeps two sets of items from being pairs, or NULL. */
-static const char *items_differ(struct pb_arena *arena, const struct pb_items *a, const struct pb_items *b, enum score score, bool *failed)
+static const char *items_differ(struct pb_arena *arena, const struct pb_items *a, const struct pb_items *b, enum pb_score score, bool *failed)
 {
 	const char *text = NULL;
 
@@ -63,7 +51,7 @@ static const char *items_differ(struct pb_arena *arena, const struct pb_items *a
 
 		if (x->index != y->index || x->gold != y->gold || (x->n_values != y->n_values))
 			text = pb_arena_printf(arena, "the items (at place %zu)", i);
-		else if (score == LOSS && x->weight != y->weight)
+		else if (score == PB_SCORE_LOSS && x->weight != y->weight)
 			text = pb_arena_printf(arena, "the tokens of item %u (%g, %g): the tokenizer", x->index, x->weight, y->weight);
 		else
 			continue;
@@ -73,45 +61,16 @@ static const char *items_differ(struct pb_arena *arena, const struct pb_items *a
 	return NULL;
 }
 
-/* Bits of the right answer that the probabilities hold beyond guessing, as tasks count them. */
-static double known_bits(const struct pb_stored_item *it)
-{
-	double top = -INFINITY, sum = 0;
-
-	for (uint32_t i = 0; i < it->n_values; i++)
-		top = fmax(top, it->values[i]);
-	for (uint32_t i = 0; i < it->n_values; i++)
-		sum += exp(it->values[i] - top);
-	return log2((double)it->n_values) + (it->values[it->gold] - top - log(sum)) / M_LN2;
-}
-
-static double item_score(const struct pb_stored_item *it, enum score score)
-{
-	switch (score) {
-	case RIGHT:
-		return it->chosen == it->gold;
-	case RIGHT_NORM:
-		return it->chosen_norm == it->gold;
-	case KNOWN_BITS:
-		return it->gold >= 0 && (uint32_t)it->gold < it->n_values ? known_bits(it) : NAN;
-	case LOSS:
-		return it->n_values == 1 ? -it->values[0] : NAN;
-	case NO_SCORE:
-		break;
-	}
-	return NAN;
-}
-
 /* The difference of the sides' means over their seeds, item by item; NaN where an item has no such score. */
-static void subtract(double *d, enum score score, const struct pb_items *first, size_t n_first, const struct pb_items *second, size_t n_second)
+static void subtract(double *d, enum pb_score score, const struct pb_items *first, size_t n_first, const struct pb_items *second, size_t n_second)
 {
 	for (size_t i = 0; i < first->n; i++) {
 		double a = 0, b = 0;
 
 		for (size_t k = 0; k < n_first; k++)
-			a += item_score(&first[k].items[i], score);
+			a += pb_item_score(&first[k].items[i], score);
 		for (size_t k = 0; k < n_second; k++)
-			b += item_score(&second[k].items[i], score);
+			b += pb_item_score(&second[k].items[i], score);
 		d[i] = b / (double)n_second - a / (double)n_first;
 	}
 }
@@ -125,14 +84,9 @@ static enum pb_status mean_of_subtasks(struct pb_mean *out, struct pb_arena *are
 	if (!errors)
 		return pb_out_of_memory(err, "a comparison");
 	for (size_t i = 0; i < items->n;) {
-		uint32_t subtask = items->items[i].index / PB_SUBTASK_STRIDE;
 		struct pb_mean mean;
-		size_t n = 1;
-		enum pb_status st;
-
-		while (i + n < items->n && items->items[i + n].index / PB_SUBTASK_STRIDE == subtask)
-			n++;
-		st = pb_scores_mean(&(struct pb_scores){ .sums = d + i, .n = n }, &mean, err);
+		size_t n = pb_items_of_subtask(items->items + i, items->n - i);
+		enum pb_status st = pb_scores_mean(&(struct pb_scores){ .sums = d + i, .n = n }, &mean, err);
 		if (st)
 			return st;
 		sum += mean.value;
@@ -143,22 +97,8 @@ static enum pb_status mean_of_subtasks(struct pb_mean *out, struct pb_arena *are
 	return PB_OK;
 }
 
-/* Items that share a passage by the place of its first one, the others by their own place; NULL when all are alone. */
-static const uint32_t *clusters_of(const struct pb_items *items, uint32_t *places)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < items->n; i++) {
-		uint32_t c = items->items[i].cluster;
-
-		places[i] = c > 0 && c <= items->n ? c - 1 : (uint32_t)i;
-		any = any || places[i] != i;
-	}
-	return any ? places : NULL;
-}
-
 /* Mean of item differences d on the scale of the metric. */
-static enum pb_status mean_of(struct pb_mean *out, struct pb_arena *arena, enum score score, const struct pb_items *items, const double *d, struct pb_error *err)
+static enum pb_status mean_of(struct pb_mean *out, struct pb_arena *arena, enum pb_score score, const struct pb_items *items, const double *d, struct pb_error *err)
 {
 	double *weights = pb_arena_alloc(arena, items->n, sizeof(*weights));
 	uint32_t *places = pb_arena_alloc(arena, items->n, sizeof(*places));
@@ -166,12 +106,11 @@ static enum pb_status mean_of(struct pb_mean *out, struct pb_arena *arena, enum 
 
 	if (!weights || !places)
 		return pb_out_of_memory(err, "a comparison");
-	if ((score == RIGHT || score == RIGHT_NORM) && items->items[0].index / PB_SUBTASK_STRIDE != items->items[items->n - 1].index / PB_SUBTASK_STRIDE)
+	if ((score == PB_SCORE_RIGHT || score == PB_SCORE_RIGHT_NORM) && pb_items_have_subtasks(items->items, items->n))
 		return mean_of_subtasks(out, arena, items, d, err);
-	/* Bits are a sum over the items, losses a mean over tokens. */
 	for (size_t i = 0; i < items->n; i++)
-		weights[i] = score == KNOWN_BITS ? 1 / (double)items->n : score == LOSS ? items->items[i].weight : 1;
-	scores.clusters = clusters_of(items, places);
+		weights[i] = pb_item_weight(&items->items[i], score, items->n);
+	scores.clusters = pb_item_clusters(items->items, items->n, places);
 	return pb_scores_mean(&scores, out, err);
 }
 
@@ -185,7 +124,7 @@ static bool same_seeds(const struct pb_items *first, size_t n_first, const struc
 }
 
 /* Sum of squared deviations of n differences from their mean: of `second` from `first`, pair by pair, or all from the first of them. */
-static enum pb_status spread_of_seeds(double *out, struct pb_arena *arena, enum score score, const struct pb_items *first, bool in_pairs, const struct pb_items *second, size_t n,
+static enum pb_status spread_of_seeds(double *out, struct pb_arena *arena, enum pb_score score, const struct pb_items *first, bool in_pairs, const struct pb_items *second, size_t n,
 	double *d, struct pb_error *err)
 {
 	double mean = 0, squares = 0;
@@ -207,7 +146,7 @@ static enum pb_status spread_of_seeds(double *out, struct pb_arena *arena, enum 
 }
 
 /* What the seeds add to the error of the difference, as a mean over the seeds: 0 where both sides have one and the same. */
-static enum pb_status error_of_seeds(double *out, bool *unknown, struct pb_arena *arena, enum score score, const struct pb_items *first, size_t n_first,
+static enum pb_status error_of_seeds(double *out, bool *unknown, struct pb_arena *arena, enum pb_score score, const struct pb_items *first, size_t n_first,
 	const struct pb_items *second, size_t n_second, double *d, struct pb_error *err)
 {
 	double a = 0, b = 0, free = (double)(n_first + n_second) - 2;
@@ -229,22 +168,22 @@ static enum pb_status error_of_seeds(double *out, bool *unknown, struct pb_arena
 	return st;
 }
 
-static enum pb_status count_flips(struct pb_pair *pair, struct pb_arena *arena, enum score score, const struct pb_items *a, const struct pb_items *b, struct pb_error *err)
+static enum pb_status count_flips(struct pb_pair *pair, struct pb_arena *arena, enum pb_score score, const struct pb_items *a, const struct pb_items *b, struct pb_error *err)
 {
 	int32_t *choices = pb_arena_alloc(arena, 3 * a->n, sizeof(*choices)), *first = choices, *second = choices + a->n, *gold = choices + 2 * a->n;
 
 	if (!choices)
 		return pb_out_of_memory(err, "a comparison");
 	for (size_t i = 0; i < a->n; i++) {
-		first[i] = score == RIGHT ? a->items[i].chosen : a->items[i].chosen_norm;
-		second[i] = score == RIGHT ? b->items[i].chosen : b->items[i].chosen_norm;
+		first[i] = score == PB_SCORE_RIGHT ? a->items[i].chosen : a->items[i].chosen_norm;
+		second[i] = score == PB_SCORE_RIGHT ? b->items[i].chosen : b->items[i].chosen_norm;
 		gold[i] = a->items[i].gold;
 	}
 	pair->flips = pb_flips_count(first, second, gold, a->n);
 	return PB_OK;
 }
 
-static enum pb_status test_pair(struct pb_pair *pair, enum score score, const struct pb_items *items, const double *d, bool has_flips, struct pb_error *err)
+static enum pb_status test_pair(struct pb_pair *pair, enum pb_score score, const struct pb_items *items, const double *d, bool has_flips, struct pb_error *err)
 {
 	bool independent = pair->difference.n_units == pair->difference.n;
 
@@ -253,18 +192,18 @@ static enum pb_status test_pair(struct pb_pair *pair, enum score score, const st
 	if (has_flips && independent) {
 		pair->how = "McNemar";
 		pair->test.p = pb_mcnemar(pair->flips.lost, pair->flips.won).p;
-	} else if (score == LOSS && items->n < SIGNS_BELOW && !isnan(pair->test.p)) {
+	} else if (score == PB_SCORE_LOSS && items->n < SIGNS_BELOW && !isnan(pair->test.p)) {
 		pair->how = "signs";
 		return pb_sign_flip(&(struct pb_scores){ .sums = d, .n = items->n }, SIGN_REPLICATES, 0, &pair->test.p, err);
 	}
 	return PB_OK;
 }
 
-static enum pb_status compare_items(struct pb_pair *pair, struct pb_arena *arena, enum score score, const struct pb_items *first, size_t n_first,
+static enum pb_status compare_items(struct pb_pair *pair, struct pb_arena *arena, enum pb_score score, const struct pb_items *first, size_t n_first,
 	const struct pb_items *second, size_t n_second, struct pb_error *err)
 {
 	double *d = pb_arena_alloc(arena, first->n, sizeof(*d)), of_seeds = 0;
-	bool has_flips = (score == RIGHT || score == RIGHT_NORM) && n_first == 1 && n_second == 1;
+	bool has_flips = (score == PB_SCORE_RIGHT || score == PB_SCORE_RIGHT_NORM) && n_first == 1 && n_second == 1;
 	enum pb_status st = d ? error_of_seeds(&of_seeds, &pair->spread_unknown, arena, score, first, n_first, second, n_second, d, err) : pb_out_of_memory(err, "a comparison");
 
 	if (st)
@@ -287,8 +226,8 @@ static enum pb_status compare_items(struct pb_pair *pair, struct pb_arena *arena
 enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const char *metric, const struct pb_items *first, size_t n_first,
 	const struct pb_items *second, size_t n_second, struct pb_error *err)
 {
-	enum score score = score_of(metric);
-	struct pb_pair pair = { .scale = pb_pair_scale(metric), .higher_is_better = score != LOSS };
+	enum pb_score score = pb_score_of(metric);
+	struct pb_pair pair = { .scale = pb_pair_scale(metric), .higher_is_better = score != PB_SCORE_LOSS };
 	struct pb_arena *scratch;
 	bool failed = false;
 	enum pb_status st = PB_OK;
@@ -297,7 +236,7 @@ enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const 
 		pair.refusal = items_differ(arena, &first[0], k < n_first ? &first[k] : &second[k - n_first], score, &failed);
 	if (failed)
 		return pb_out_of_memory(err, "a comparison");
-	if (!pair.refusal && (score == NO_SCORE || first[0].n == 0))
+	if (!pair.refusal && (score == PB_SCORE_NONE || first[0].n == 0))
 		pair.refusal = "no items are kept";
 	if (!pair.refusal) {
 		scratch = pb_arena_new();

@@ -24,7 +24,9 @@ struct pb_report_input {
 	size_t n_sections;
 	const struct pb_item_stores *items;     /* of the rows; NULL: none */
 	bool is_part;                   /* the rows are a part of a report's: fronts and tables, no fits and no draws */
-	enum pb_by by;                  /* an axis whose front has a chart of its own; PB_BY_SIZE: none */
+	const char *reference;          /* of volumes, as sweeps name it (groups.h): a JSON object; NULL: by rule */
+	const char *reference_note;     /* ", since ..."; NULL: none */
+	const char *x, *y, *z;          /* axes that were asked for, by name (goals.h); NULL: the usual ones */
 };
 
 /* Writes DIR/report.html, report.pdf, report.md, rows.csv, fronts.csv and figures/NAME.{svg,png,pdf}, each atomically, and

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "reports/canvas.h"
+#include "reports/axes_section.h"
 #include "reports/front_section.h"
+#include "reports/groups_section.h"
 
 /* The value of a fact, or "". */
 static const char *fact_value(const struct pb_view *view, const char *name)
@@ -61,27 +63,36 @@ static bool stands_for_task(const struct pb_fronts *fronts, const struct pb_fron
 	return true;
 }
 
-/* The main figure: the mean of accuracies, else the first perplexity, else the first front there is. */
+/* The main figure: what was asked for, else the mean of accuracies, else the first perplexity, else the first front there is. */
 static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
 {
 	const struct pb_fronts *fronts = &view->fronts;
 	view->columns = pb_arena_alloc(view->arena, fronts->n, sizeof *view->columns);
 	if (!view->columns)
 		return pb_out_of_memory(err, "a report");
-	const struct pb_front *first = NULL, *ppl = NULL;
+	if (view->input->y) {
+		struct pb_goal goal;
+		enum pb_status st = pb_goal_find(&goal, fronts, "--y", view->input->y, err);
+		if (st == PB_OK && !goal.front)
+			st = pb_fail(err, PB_USAGE, "--y %s: that is a cost, and fronts are of values\nname a cost with --x or --z", view->input->y);
+		if (st != PB_OK)
+			return st;
+		view->main = goal.front;
+	}
+	const struct pb_front *first = NULL, *ppl = NULL, *mean = NULL;
 	for (size_t i = 0; i < fronts->n; i++) {
 		const struct pb_front *f = &fronts->fronts[i];
 		if (f->n_points == 0 || !(f->is_mean || stands_for_task(fronts, f)))
 			continue;
-		if (f->is_mean && !view->main)
-			view->main = f;
+		if (f->is_mean && !mean)
+			mean = f;
 		if (!first)
 			first = f;
 		if (!ppl && strncmp(f->metric, "ppl", 3) == 0)
 			ppl = f;
 	}
 	if (!view->main)
-		view->main = ppl ? ppl : first;
+		view->main = mean ? mean : ppl ? ppl : first;
 	if (view->main)
 		view->columns[view->n_columns++] = view->main;
 	for (size_t i = 0; i < fronts->n; i++) {
@@ -227,12 +238,6 @@ static size_t count_different(const char **names, size_t n)
 	return different;
 }
 
-static const json_t *counter_value(const json_t *counter)
-{
-	const json_t *value = json_is_object(counter) ? json_object_get(counter, "value") : counter;
-	return json_is_number(value) ? value : NULL;
-}
-
 static const char *counter_member(const json_t *counter, const char *member)
 {
 	const char *s = json_is_object(counter) ? json_string_value(json_object_get(counter, member)) : NULL;
@@ -255,10 +260,11 @@ static void sum_up_counter(const struct pb_view *view, struct pb_view_counter *c
 			const json_t *counter = json_object_get(view->cells[i].tasks[k]->counters, c->name);
 			if (!counter)
 				continue;
-			c->has_value = c->has_value || counter_value(counter);
+			bool has_value = isfinite(pb_row_counter(view->cells[i].tasks[k], c->name));
+			c->has_value = c->has_value || has_value;
 			if (!*c->unit)
 				c->unit = counter_member(counter, "unit");
-			if (!*c->reason && !counter_value(counter))
+			if (!*c->reason && !has_value)
 				c->reason = counter_reason(counter);
 		}
 }
@@ -288,12 +294,6 @@ static enum pb_status make_counters(struct pb_view *view, struct pb_error *err)
 		sum_up_counter(view, &view->counters[view->n_counters++]);
 	}
 	return PB_OK;
-}
-
-double pb_view_counter_value(const struct pb_view_counter *counter, const struct pb_row *row)
-{
-	const json_t *value = counter_value(json_object_get(row->counters, counter->name));
-	return value ? json_number_value(value) : NAN;
 }
 
 void pb_view_heading(const struct pb_front *front, struct pb_text *out)
@@ -360,6 +360,9 @@ static enum pb_status make_captions(struct pb_view *view, struct pb_error *err)
 	if (view->main && view->main->is_mean)
 		pb_text_printf(&t, "The value is the mean accuracy over %s, for cells that have all of these tasks; its standard error takes the tasks' "
 			"errors as independent. ", view->main->tasks);
+	if (view->main && view->main->bands)
+		pb_text_printf(&t, "The grey band is what the best setting of each size attains in 5 to 95 %% of %zu draws (edges dotted), the dashed line what it attains in half of them: %s. ",
+			pb_front_replicates(view->main), view->main->by_items ? "items are drawn, the same for all settings" : "values are drawn as independent normals");
 	pb_text_string(&t, "Bars are normal 95 % intervals from the standard error of each value. A front point that is drawn as a ring is not separated at "
 		"95 % from the best smaller one by an unpaired two-sided test; cells scored on the same items may differ with more certainty than that test shows. "
 		"The line shows the best value that is known at each size: it steps, since no model between two measured ones is known.");
@@ -479,12 +482,79 @@ enum pb_status pb_view_hashes(const struct pb_view *view, struct pb_view_pair **
 	return PB_OK;
 }
 
+/* The main front against a cost, and groups of it; n is 0 when no point has that number. */
+static enum pb_status make_groups(struct pb_view *view, struct pb_groups *out, struct pb_tradeoff *t, const struct pb_goal *cost, struct pb_front *front, const struct pb_draws *draws,
+	struct pb_error *err)
+{
+	const struct pb_goal goals[2] = { *cost, { front, PB_BYS } };
+	struct pb_corner corner;
+	enum pb_status st = pb_tradeoff_make(t, goals, 2, front, draws, view->input->rows, view->input->items, view->arena, err);
+	if (st != PB_OK || !t->n)
+		return st;
+	st = pb_corner_make(&corner, t, view->input->reference ? view->input->reference : "", err);
+	return st == PB_OK ? pb_groups_make(out, t, &corner, view->arena, err) : st;
+}
+
+/* Families and methods by the cost that was asked for, else by size, and their curves by bits. */
+static enum pb_status gather_groups(struct pb_view *view, struct pb_front *front, const struct pb_draws *draws, struct pb_error *err)
+{
+	const struct pb_goal bits = { NULL, PB_BY_BITS };
+	struct pb_goal cost = { NULL, PB_BY_SIZE };
+	struct pb_tradeoff *trades = pb_arena_alloc(view->arena, 2, sizeof *trades);
+	struct pb_section *section = pb_arena_alloc(view->arena, 1, sizeof *section);
+	struct pb_groups by_cost, by_bits;
+	if (!trades || !section)
+		return pb_out_of_memory(err, "a report");
+	for (enum pb_by by = 0; view->input->x && by < PB_BYS; by++)
+		if (strcmp(view->input->x, pb_by_name(by)) == 0)
+			cost.by = by;
+	enum pb_status st = make_groups(view, &by_cost, &trades[0], &cost, front, draws, err);
+	if (st == PB_OK && cost.by != PB_BY_BITS)
+		st = make_groups(view, &by_bits, &trades[1], &bits, front, draws, err);
+	if (st != PB_OK || !trades[0].n)
+		return st;
+	view->families = section;
+	view->sections[view->n_sections++] = section;
+	return pb_groups_section(section, &by_cost, trades[1].n ? &by_bits : NULL, view->input->reference_note ? view->input->reference_note : "", view->arena, err);
+}
+
+/* How sure the main front is, fronts by other axes, families and methods: all from one set of draws. */
+static enum pb_status gather_front_sections(struct pb_view *view, struct pb_error *err)
+{
+	const struct pb_report_input *input = view->input;
+	struct pb_section *sections = pb_arena_alloc(view->arena, 2, sizeof *sections);
+	struct pb_front *front = &view->fronts.fronts[view->main - view->fronts.fronts];
+	const struct pb_goal by_size[2] = { { NULL, PB_BY_SIZE }, { front, PB_BYS } };
+	struct pb_bands *bands = pb_arena_alloc(view->arena, 1, sizeof *bands);
+	struct pb_tradeoff sizes;
+	struct pb_draws draws;
+	if (!sections || !bands)
+		return pb_out_of_memory(err, "a report");
+	enum pb_status st = pb_draws_make(&draws, front, input->rows, input->items, view->arena, err);
+	if (st == PB_OK)
+		st = pb_front_take_draws(front, &draws, err);
+	if (st == PB_OK)
+		st = pb_tradeoff_make(&sizes, by_size, 2, front, &draws, input->rows, input->items, view->arena, err);
+	if (st == PB_OK)
+		st = pb_bands_make(bands, &sizes, view->arena, err);
+	const struct pb_axes_input axes = { front, &draws, &view->fronts, input->rows, input->items, input->x, input->z };
+	if (st == PB_OK)
+		st = pb_axes_section(&sections[1], &axes, view->arena, err);
+	if (st != PB_OK)
+		return st;
+	front->bands = bands;
+	pb_front_section(&sections[0], front, &draws, view->arena);
+	for (int i = 0; i < 2; i++)
+		view->sections[view->n_sections++] = &sections[i];
+	return gather_groups(view, front, &draws, err);
+}
+
 static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err)
 {
 	struct pb_section *training = pb_arena_alloc(view->arena, 1, sizeof *training), *laws = pb_arena_alloc(view->arena, 1, sizeof *laws);
-	struct pb_section *sure = pb_arena_alloc(view->arena, 1, sizeof *sure), *bits = pb_arena_alloc(view->arena, 1, sizeof *bits);
-	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 4, sizeof *view->sections);
-	if (!training || !laws || !sure || !bits || !view->sections)
+	struct pb_section *bits = pb_arena_alloc(view->arena, 1, sizeof *bits);
+	view->sections = pb_arena_alloc(view->arena, view->input->n_sections + 6, sizeof *view->sections);
+	if (!training || !laws || !bits || !view->sections)
 		return pb_out_of_memory(err, "a report");
 	enum pb_status st = view->input->is_part ? PB_OK : pb_scaling_make(&view->scaling, &view->fronts, view->arena, err);
 	if (st == PB_OK && !view->input->is_part)
@@ -495,12 +565,10 @@ static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err
 		pb_training_section(training, view->input->trainings, view->arena);
 		view->sections[view->n_sections++] = view->training = training;
 	}
-	if (view->main && !view->input->is_part) {
-		st = pb_front_section(sure, view->main, view->input->by, view->arena, err);
-		if (st != PB_OK)
-			return st;
-		view->sections[view->n_sections++] = sure;
-	}
+	if (view->main && !view->input->is_part)
+		st = gather_front_sections(view, err);
+	if (st != PB_OK)
+		return st;
 	if (view->scaling.n) {
 		pb_scaling_section(laws, &view->scaling);
 		view->sections[view->n_sections++] = view->scaling_laws = laws;
@@ -522,8 +590,9 @@ static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, str
 	enum pb_status st = pb_fronts_make(&view->fronts, view->input->rows, err);
 	if (st == PB_OK)
 		st = choose_columns(view, err);
-	if (st == PB_OK && view->main && view->input->items)
-		st = pb_front_take_items(&view->fronts.fronts[view->main - view->fronts.fronts], view->input->rows, view->input->items, err);
+	for (size_t i = 0; i < view->fronts.n && st == PB_OK && !view->input->is_part; i++)
+		if (&view->fronts.fronts[i] != view->main) /* which has better draws */
+			st = pb_front_draw_values(&view->fronts.fronts[i], err);
 	if (st == PB_OK)
 		st = gather_sections(view, err);
 	if (st == PB_OK)
@@ -569,6 +638,8 @@ void pb_view_free(struct pb_view *view)
 		pb_section_free(view->scaling_laws);
 	if (view->bits)
 		pb_section_free(view->bits);
+	if (view->families)
+		pb_section_free(view->families);
 	pb_scaling_free(&view->scaling);
 	pb_fronts_free(&view->fronts);
 	pb_arena_free(view->arena);

@@ -62,9 +62,9 @@ struct pb_view {
 	bool many_backends, many_seeds;
 	bool has_family[16];                /* that have a point in the main front */
 	bool has_rows;                      /* false when the report has other parts alone: then nothing is said of rows */
-	const struct pb_section **sections; /* further parts, in their order: trainings, how sure the main front is, scaling laws, bit-level curves, then those of the input */
+	const struct pb_section **sections; /* further parts, in their order: trainings, how sure the main front is, fronts by other axes, families, scaling laws, bit-level curves, then those of the input */
 	size_t n_sections;
-	struct pb_section *training, *scaling_laws, *bits; /* NULL: none */
+	struct pb_section *training, *families, *scaling_laws, *bits; /* NULL: none */
 	struct pb_scaling scaling;
 	struct pb_bit_curve_list bit_curves;
 	const char *summary;                /* one paragraph */
@@ -78,8 +78,6 @@ void pb_view_free(struct pb_view *view);
 /* The note under a figure of this front: models, items, convention, what is left out; with_date: date and version too, for a figure
  * that may stand alone. In the arena; NULL when memory is out. */
 const char *pb_view_note(const struct pb_view *view, const struct pb_front *front, bool with_date);
-/* The number of a counter in a row, NaN when there is none. */
-double pb_view_counter_value(const struct pb_view_counter *counter, const struct pb_row *row);
 /* Fills the view's times; for pb_view_make. */
 enum pb_status pb_view_times(struct pb_view *view, struct pb_error *err) PB_MUST_CHECK;
 /* The same with its failures. */

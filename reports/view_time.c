@@ -51,7 +51,7 @@ enum pb_status pb_view_times(struct pb_view *view, struct pb_error *err)
 				.eval_seconds = r->eval_seconds, .peak_rss_bytes = r->peak_rss_bytes, .counters = counters };
 			counters += view->n_counters;
 			for (size_t c = 0; c < view->n_counters; c++)
-				t->counters[c] = pb_view_counter_value(&view->counters[c], r);
+				t->counters[c] = pb_row_counter(r, view->counters[c].name);
 		}
 	view->times_by_setting = view->n_times > MOST_LINES;
 	if (!view->times_by_setting)

@@ -268,6 +268,13 @@ static json_t *make_field(const struct pb_row *row, const struct pb_row_column *
 	return NULL;
 }
 
+double pb_row_counter(const struct pb_row *row, const char *name)
+{
+	const json_t *counter = json_object_get(row->counters, name), *value = json_is_object(counter) ? json_object_get(counter, "value") : counter;
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
 json_t *pb_row_json(const struct pb_row *row)
 {
 	json_t *object = json_object();

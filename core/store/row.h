@@ -69,6 +69,8 @@ enum pb_status pb_rows_csv(const struct pb_rows *rows, struct pb_text *out, stru
 enum pb_status pb_rows_json(const struct pb_rows *rows, bool lines, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 /* Aligned text, or Markdown: model, quantizer, bits, size, task, metric, value ± error, n, status. */
 enum pb_status pb_rows_table(const struct pb_rows *rows, bool markdown, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
+/* The number of a counter; NaN when the row has none. */
+double pb_row_counter(const struct pb_row *row, const char *name);
 json_t *pb_row_json(const struct pb_row *row);                  /* NULL when memory is out */
 /* Back from one JSON object; unknown members are refused. */
 enum pb_status pb_row_from_json(struct pb_rows *rows, const json_t *object, struct pb_error *err) PB_MUST_CHECK;

@@ -16,36 +16,31 @@
 struct report_state {
 	const char *folder;
 	bool claims;
-	enum pb_by by;
-	bool has_by;
+	const char *x, *y, *z;
 };
 
 static const struct pb_flag flags[] = {
 	{ "output", 'o', "DIR", "where to (default: the first folder)" },
-	{ "x", 0, "AXIS", "a chart of the front by size, bits, paper, params or seconds (default: seconds; size: no further one)" },
+	{ "y", 0, "VALUE", "what fronts are of: mean, a task, a metric, TASK:METRIC or a front's name in fronts.csv" },
+	{ "x", 0, "AXIS", "the front by size, bits, paper, weights, params, seconds, energy, or another value" },
+	{ "z", 0, "AXIS", "and by a third axis at once, of the same names (default: size and seconds at once)" },
 	{ "claims", 0, NULL, "also claims of papers, on published numbers and on these rows" },
 	{ NULL, 0, NULL, NULL },
 };
-
-static enum pb_status set_axis(struct report_state *s, const char *value, struct pb_error *err)
-{
-	for (enum pb_by by = 0; by < PB_BYS; by++)
-		if (strcmp(value, pb_by_name(by)) == 0) {
-			s->by = by;
-			s->has_by = true;
-			return PB_OK;
-		}
-	return pb_fail(err, PB_USAGE, "--x %s: choose one of size, bits, paper, params, seconds", value);
-}
 
 static enum pb_status report_set(void *state, struct pb_cli *cli, const char *name, const char *value, struct pb_error *err)
 {
 	struct report_state *s = state;
 
 	(void)cli;
+	(void)err;
 	if (strcmp(name, "x") == 0)
-		return set_axis(s, value, err);
-	if (strcmp(name, "claims") == 0)
+		s->x = value;
+	else if (strcmp(name, "y") == 0)
+		s->y = value;
+	else if (strcmp(name, "z") == 0)
+		s->z = value;
+	else if (strcmp(name, "claims") == 0)
 		s->claims = true;
 	else
 		s->folder = value;
@@ -262,7 +257,7 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 	items = pb_records_items(&records);
 	if (!st) {
 		input = (struct pb_report_input){ .title = title(facts, n_facts, &trainings), .rows = &records.rows, .facts = facts, .n_facts = n_facts,
-			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings, .items = &items, .by = s->has_by ? s->by : PB_BY_SECONDS };
+			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings, .items = &items, .x = s->x, .y = s->y, .z = s->z };
 		st = add_orders(cli, &records, &parts, err);
 	}
 	if (!st)

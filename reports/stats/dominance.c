@@ -213,6 +213,59 @@ enum pb_status pb_front_probability(const struct pb_axes *axes, size_t n, size_t
 	return st;
 }
 
+static int compare_numbers(const void *pa, const void *pb)
+{
+	const double *a = pa, *b = pb;
+	return (*a > *b) - (*a < *b);
+}
+
+/* Between values, linear; infinite ones have nothing between them. */
+static double quantile(const double *sorted, size_t n, double q)
+{
+	double at = q * (double)(n - 1);
+	size_t i = (size_t)at;
+	double low = sorted[i], high = sorted[i + 1 < n ? i + 1 : i];
+	return isfinite(low) && isfinite(high) ? low + (at - (double)i) * (high - low) : NAN;
+}
+
+/* The best of the second axis at each place: points and places both in the order of the first axis. */
+static void attain(const struct pb_axes *axes, const double *values, size_t n, struct turned *points, const struct turned *places, size_t n_places, double *best, size_t stride)
+{
+	size_t n_points = turn(axes, values, n, points), next = 0;
+	double least = INFINITY;
+	for (size_t i = 0; i < n_places; i++) {
+		for (; next < n_points && points[next].at[0] <= places[i].at[0]; next++)
+			least = fmin(least, points[next].at[1]);
+		best[places[i].index * stride] = axes->higher_is_better[1] ? -least : least;
+	}
+}
+
+enum pb_status pb_attainment(const struct pb_axes *axes, size_t n, size_t n_replicates, pb_draw_fn draw, const void *arg, const double *places, size_t n_places,
+	const double *quantiles, size_t n_quantiles, double *out, struct pb_error *err)
+{
+	struct turned *scratch = pb_alloc(n, sizeof *scratch), *order = pb_alloc(n_places, sizeof *order);
+	double *values = pb_alloc_zero(n, axes->n * sizeof *values), *best = pb_alloc(n_places, n_replicates * sizeof *best);
+	enum pb_status st = scratch && order && values && best ? PB_OK : pb_out_of_memory(err, "an attainment function");
+	for (size_t i = 0; i < n_places && st == PB_OK; i++)
+		order[i] = (struct turned){ .at = { axes->higher_is_better[0] ? -places[i] : places[i] }, .index = i };
+	if (st == PB_OK)
+		qsort(order, n_places, sizeof *order, compare_turned);
+	for (size_t r = 0; r < n_replicates && st == PB_OK; r++) {
+		draw(arg, r, values);
+		attain(axes, values, n, scratch, order, n_places, best + r, n_replicates);
+	}
+	for (size_t i = 0; i < n_places && st == PB_OK; i++) {
+		qsort(best + i * n_replicates, n_replicates, sizeof *best, compare_numbers);
+		for (size_t k = 0; k < n_quantiles; k++)
+			out[i * n_quantiles + k] = n_replicates ? quantile(best + i * n_replicates, n_replicates, quantiles[k]) : NAN;
+	}
+	pb_free(best);
+	pb_free(values);
+	pb_free(order);
+	pb_free(scratch);
+	return st;
+}
+
 void pb_draw_normal(const void *normal_draws, size_t replicate, double *values)
 {
 	const struct pb_normal_draws *d = normal_draws;
@@ -225,8 +278,9 @@ void pb_draw_made(const void *made_draws, size_t replicate, double *values)
 {
 	const struct pb_made_draws *d = made_draws;
 	memcpy(values, d->values, d->n * d->n_axes * sizeof *values);
-	for (size_t i = 0; i < d->n; i++)
-		values[i * d->n_axes + d->axis] = d->draws[i * d->n_replicates + replicate];
+	for (unsigned k = 0; k < d->n_axes; k++)
+		for (size_t i = 0; d->draws[k] && i < d->n; i++)
+			values[i * d->n_axes + k] = d->draws[k][i * d->n_replicates + replicate];
 }
 
 double pb_curve_at(const double *x, const double *y, size_t n, double at)
@@ -255,4 +309,38 @@ struct pb_curve_difference pb_curve_compare(const double *x1, const double *y1, 
 		d.share_above += (difference > 0.0 ? 1.0 : difference == 0.0 ? 0.5 : 0.0) / PB_CURVE_POINTS;
 	}
 	return d;
+}
+
+static void add_span(struct pb_curve_span *spans, size_t *n, double low, double high, int sign)
+{
+	if (*n && (spans[*n - 1].sign == sign || !(low < high)))
+		spans[*n - 1].high = fmax(spans[*n - 1].high, high);
+	else if (low < high)
+		spans[(*n)++] = (struct pb_curve_span){ low, high, sign };
+}
+
+size_t pb_curve_spans(const double *x1, const double *y1, size_t n1, const double *x2, const double *y2, size_t n2, struct pb_curve_span *spans)
+{
+	double low = n1 && n2 ? fmax(x1[0], x2[0]) : NAN, high = n1 && n2 ? fmin(x1[n1 - 1], x2[n2 - 1]) : NAN, from = low;
+	size_t i = 0, k = 0, n = 0;
+	if (!(low < high))
+		return 0;
+	while (from < high) { /* from knot to knot of either; between two the difference is a line */
+		for (; i < n1 && x1[i] <= from; i++)
+			;
+		for (; k < n2 && x2[k] <= from; k++)
+			;
+		double to = fmin(high, fmin(i < n1 ? x1[i] : high, k < n2 ? x2[k] : high));
+		double a = pb_curve_at(x1, y1, n1, from) - pb_curve_at(x2, y2, n2, from), b = pb_curve_at(x1, y1, n1, to) - pb_curve_at(x2, y2, n2, to);
+		if ((a > 0.0 && b < 0.0) || (a < 0.0 && b > 0.0)) {
+			double crossing = from + (to - from) * (a / (a - b));
+			add_span(spans, &n, from, crossing, a > 0.0 ? 1 : -1);
+			add_span(spans, &n, crossing, to, b > 0.0 ? 1 : -1);
+		} else {
+			double middle = 0.5 * (a + b);
+			add_span(spans, &n, from, to, (middle > 0.0) - (middle < 0.0));
+		}
+		from = to;
+	}
+	return n;
 }

@@ -48,6 +48,12 @@ typedef void (*pb_draw_fn)(const void *arg, size_t replicate, double *values);
 enum pb_status pb_front_probability(const struct pb_axes *axes, size_t n, size_t n_replicates, pb_draw_fn draw, const void *arg, double *probability,
 	const double *reference, double *volumes, struct pb_error *err) PB_MUST_CHECK;
 
+/* The empirical attainment function of two axes: at each place of the first axis (n_places, in any order), quantiles over the replicates of
+ * the best value in the second among points that are at least as good in the first: out (n_places, n_quantiles); NaN where a quantile is of
+ * replicates in which there is no such point. Quantiles are of values, lowest first, linear between them. */
+enum pb_status pb_attainment(const struct pb_axes *axes, size_t n, size_t n_replicates, pb_draw_fn draw, const void *arg, const double *places, size_t n_places,
+	const double *quantiles, size_t n_quantiles, double *out, struct pb_error *err) PB_MUST_CHECK;
+
 /* Independent normal errors. */
 struct pb_normal_draws {
 	const double *values, *stderrs; /* (n, n_axes); an error that is not above 0: exact */
@@ -57,12 +63,12 @@ struct pb_normal_draws {
 };
 void pb_draw_normal(const void *normal_draws, size_t replicate, double *values);
 
-/* Replicates made before, of items that all points share (pb_resampling): what is drawn is the value in `axis`, the rest is exact. */
+/* Replicates made before, of items that all points share (pb_resampling). */
 struct pb_made_draws {
-	const double *values;           /* (n, n_axes) */
-	const double *draws;            /* (n, n_replicates) */
+	const double *values;               /* (n, n_axes) */
+	const double *draws[PB_MAX_AXES];   /* of an axis (n, n_replicates); NULL: it is exact */
 	size_t n, n_replicates;
-	unsigned n_axes, axis;
+	unsigned n_axes;
 };
 void pb_draw_made(const void *made_draws, size_t replicate, double *values);
 
@@ -79,5 +85,13 @@ struct pb_curve_difference {
 	double share_above;             /* share of points where the first is above; equal counts half */
 };
 struct pb_curve_difference pb_curve_compare(const double *x1, const double *y1, size_t n1, const double *x2, const double *y2, size_t n2);
+
+/* Where on the common range the first is above (1), below (-1) or equal (0) to the second, from low to high: one after the other. */
+struct pb_curve_span {
+	double low, high;
+	int sign;
+};
+/* spans (2 n1 + 2 n2); returns how many. */
+size_t pb_curve_spans(const double *x1, const double *y1, size_t n1, const double *x2, const double *y2, size_t n2, struct pb_curve_span *spans);
 
 #endif

@@ -2,6 +2,7 @@
 #include "reports/stats/statistics.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include "core/base/memory.h"
 #include "core/base/rng.h"
@@ -72,23 +73,60 @@ void pb_resampling_free(struct pb_resampling *resampling)
 	*resampling = (struct pb_resampling){0};
 }
 
+/* Whether each number is an integer of a byte; these are then exact in any order, and fast. */
+static bool take_bytes(const double *values, size_t n, uint8_t *bytes)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!(values[i] >= 0 && values[i] <= UINT8_MAX) || values[i] != floor(values[i]))
+			return false;
+		bytes[i] = (uint8_t)values[i];
+	}
+	return true;
+}
+
+static double sum_bytes(const uint8_t *counts, const uint8_t *bytes, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t first = 0; first < n; first += UINT16_MAX) { /* 255 * 255 * 65535 fits 32 bits */
+		size_t end = n - first < UINT16_MAX ? n : first + UINT16_MAX;
+		uint32_t part = 0;
+
+		for (size_t i = first; i < end; i++)
+			part += (uint32_t)(counts[i] * bytes[i]);
+		sum += part;
+	}
+	return (double)sum;
+}
+
+static double sum_counted(const uint8_t *counts, const double *values, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += counts[i] * values[i];
+	return sum;
+}
+
 enum pb_status pb_resampling_values(const struct pb_resampling *rs, const struct pb_scores *scores, double *values, struct pb_error *err)
 {
 	struct units u = {0};
-	enum pb_status st = units_make(&u, scores, err);
+	uint8_t *bytes = pb_alloc(scores->n, 2);
+	enum pb_status st = bytes ? units_make(&u, scores, err) : pb_out_of_memory(err, "a bootstrap");
 
 	if (!st && u.n != rs->n_units)
 		st = pb_fail(err, PB_FAILED, "a bootstrap of %zu units for scores of %zu", rs->n_units, u.n);
-	for (size_t r = 0; !st && r < rs->replicates; r++) {
-		const uint8_t *counts = rs->counts + r * u.n;
-		double sum = 0, weight = 0;
+	if (!st) {
+		const bool whole_sums = take_bytes(u.sums, u.n, bytes), whole_weights = take_bytes(u.weights, u.n, bytes + u.n);
 
-		for (size_t i = 0; i < u.n; i++) {
-			sum += counts[i] * u.sums[i];
-			weight += counts[i] * u.weights[i];
+		for (size_t r = 0; r < rs->replicates; r++) {
+			const uint8_t *counts = rs->counts + r * u.n;
+			double sum = whole_sums ? sum_bytes(counts, bytes, u.n) : sum_counted(counts, u.sums, u.n);
+
+			values[r] = sum / (whole_weights ? sum_bytes(counts, bytes + u.n, u.n) : sum_counted(counts, u.weights, u.n));
 		}
-		values[r] = sum / weight;
 	}
+	pb_free(bytes);
 	units_free(&u);
 	return st;
 }

@@ -237,7 +237,7 @@ static void test_shared_items(void **state)
 	double scores[3][40], p[3];
 	const double values[] = { 1, 0, 2, 0, 3, 0 };
 	struct pb_resampling resampling;
-	struct pb_made_draws made = { values, draws, 3, 2000, 2, 1 };
+	struct pb_made_draws made = { values, { NULL, draws }, 3, 2000, 2 };
 	OK(pb_resampling_make(&resampling, 40, 2000, 11, ERR));
 	for (size_t i = 0; i < 3; i++) {
 		for (size_t k = 0; k < 40; k++)
@@ -270,6 +270,101 @@ static void test_curves(void **state)
 	assert_true(isnan(pb_curve_compare(x1, y1, 0, x3, y2, 2).mean));
 }
 
+/* Against a sweep over all points for each place and replicate. */
+static void test_attainment(void **state)
+{
+	(void)state;
+	static const struct pb_axes kinds[] = { { 2, { false, false } }, { 2, { false, true } }, { 2, { true, false } }, { 2, { true, true } } };
+	const double quantiles[] = { 0.05, 0.5, 0.95 };
+	struct pb_rng rng = pb_rng_make(3, 0);
+	for (int trial = 0; trial < 40; trial++) {
+		const struct pb_axes *axes = &kinds[trial % 4];
+		double values[2 * 12], draws[12 * 21], places[12], found[3 * 12];
+		size_t n = 1 + pb_rng_below(&rng, 12);
+		for (size_t i = 0; i < n; i++) {
+			places[i] = values[2 * i] = (double)pb_rng_below(&rng, 6);
+			values[2 * i + 1] = 0.0;
+			for (size_t r = 0; r < 21; r++)
+				draws[i * 21 + r] = (double)pb_rng_below(&rng, 50);
+		}
+		const struct pb_made_draws made = { values, { NULL, draws }, n, 21, 2 };
+		OK(pb_attainment(axes, n, 21, pb_draw_made, &made, places, n, quantiles, 3, found, ERR));
+		for (size_t k = 0; k < n; k++) {
+			double best[21];
+			for (size_t r = 0; r < 21; r++) {
+				best[r] = axes->higher_is_better[1] ? -INFINITY : INFINITY;
+				for (size_t i = 0; i < n; i++)
+					if (axes->higher_is_better[0] ? values[2 * i] >= places[k] : values[2 * i] <= places[k])
+						best[r] = axes->higher_is_better[1] ? fmax(best[r], draws[i * 21 + r]) : fmin(best[r], draws[i * 21 + r]);
+			}
+			for (size_t r = 0; r < 21; r++) { /* 21 values: quantiles are the second, the eleventh and the twentieth */
+				size_t below = 0, equal = 0;
+				for (size_t i = 0; i < 21; i++) {
+					below += best[i] < best[r];
+					equal += best[i] == best[r];
+				}
+				for (size_t q = 0; q < 3; q++) {
+					size_t rank = q == 0 ? 1 : q == 1 ? 10 : 19;
+					if (below <= rank && rank < below + equal)
+						assert_float_equal(found[3 * k + q], best[r], 0);
+				}
+			}
+		}
+	}
+	/* Nothing is attained below the first point. */
+	const double one[] = { 5.0, 1.0 }, draws[] = { 1.0 }, place = 4.0;
+	const struct pb_made_draws made = { one, { NULL, draws }, 1, 1, 2 };
+	double found[3];
+	OK(pb_attainment(&two, 1, 1, pb_draw_made, &made, &place, 1, quantiles, 3, found, ERR));
+	assert_true(isnan(found[0]) && isnan(found[2]));
+}
+
+static void test_spans(void **state)
+{
+	(void)state;
+	const double x1[] = { 0, 2, 4 }, y1[] = { 0, 2, 0 }, x2[] = { 1, 5 }, y2[] = { 1, 1 }, flat[] = { 0, 0 };
+	struct pb_curve_span s[10];
+	/* From 1 to 4: they meet at 1, the first is above until 3. */
+	assert_int_equal(pb_curve_spans(x1, y1, 3, x2, y2, 2, s), 2);
+	assert_true(s[0].sign == 1 && s[0].low == 1.0 && fabs(s[0].high - 3.0) < 1e-15);
+	assert_true(s[1].sign == -1 && s[1].high == 4.0);
+	assert_int_equal(pb_curve_spans(x2, y2, 2, x1, y1, 3, s), 2);
+	assert_true(s[0].sign == -1 && s[1].sign == 1);
+	assert_int_equal(pb_curve_spans(x2, y2, 2, x2, y2, 2, s), 1);
+	assert_true(s[0].sign == 0 && s[0].low == 1.0 && s[0].high == 5.0);
+	assert_int_equal(pb_curve_spans(x2, flat, 2, x2, y2, 2, s), 1);
+	assert_int_equal(s[0].sign, -1);
+	assert_int_equal(pb_curve_spans(x1, y1, 1, x2, y2, 2, s), 0);
+	assert_int_equal(pb_curve_spans(x1, y1, 0, x2, y2, 2, s), 0);
+	/* Many crossings: no more spans than there is room for, one after the other, and together the common range. */
+	struct pb_rng rng = pb_rng_make(4, 0);
+	for (int trial = 0; trial < 200; trial++) {
+		double x[2][9], y[2][9];
+		size_t n[2];
+		struct pb_curve_span spans[36];
+		for (int c = 0; c < 2; c++) {
+			n[c] = 2 + pb_rng_below(&rng, 8);
+			for (size_t i = 0; i < n[c]; i++) {
+				x[c][i] = (i ? x[c][i - 1] : 0.0) + 0.1 + pb_rng_unit(&rng);
+				y[c][i] = (double)pb_rng_below(&rng, 4);
+			}
+		}
+		size_t k = pb_curve_spans(x[0], y[0], n[0], x[1], y[1], n[1], spans);
+		assert_true(k <= 2 * (n[0] + n[1]));
+		struct pb_curve_difference d = pb_curve_compare(x[0], y[0], n[0], x[1], y[1], n[1]);
+		assert_int_equal(k > 0, isfinite(d.mean));
+		for (size_t i = 0; i < k; i++) {
+			double at = 0.5 * (spans[i].low + spans[i].high), a = pb_curve_at(x[0], y[0], n[0], at) - pb_curve_at(x[1], y[1], n[1], at);
+			assert_true(spans[i].low < spans[i].high);
+			assert_true(spans[i].low == (i ? spans[i - 1].high : d.low));
+			/* In the middle of a span the sign is its own, or they touch there. */
+			assert_true(spans[i].sign == (a > 0.0) - (a < 0.0) || fabs(a) < 1e-12);
+		}
+		if (k)
+			assert_float_equal(spans[k - 1].high, d.high, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +376,8 @@ int main(void)
 		cmocka_unit_test(test_normal_draws),
 		cmocka_unit_test(test_shared_items),
 		cmocka_unit_test(test_curves),
+		cmocka_unit_test(test_attainment),
+		cmocka_unit_test(test_spans),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

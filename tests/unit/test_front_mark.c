@@ -1,4 +1,4 @@
-/* Fronts by other axes than size, how probable a membership is, and the section that says so. */
+/* Fronts by other axes than size, and how probable a membership is. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +9,8 @@
 #include <cmocka.h>
 
 #include "core/base/csv.h"
-#include "reports/front_section.h"
+#include "reports/front.h"
 #include "tests/unit/expect.h"
-#include "tests/unit/scratch.h"
 
 static void add(struct pb_rows *rows, const char *cell, const char *family, int64_t bytes, double bits, double paper, int64_t params, double seconds, double value, double error)
 {
@@ -48,6 +47,8 @@ static void fill(struct pb_rows *rows)
 	add(rows, "rival", "VPTQ", 1100, 2.2, 800, PB_ABSENT, 2.0, 0.48, 0.02);
 	add(rows, "big", "full precision", 4000, 16.0, NAN, 100, 1.0, 0.70, 0.02);
 	add(rows, "exact", "k-bit", 5000, 16.0, NAN, 100, NAN, 0.40, NAN);
+	rows->rows[0].counters = json_pack("{s:{s:n, s:s}}", "energy", "value", "status", "unavailable");
+	rows->rows[2].counters = json_pack("{s:{s:f, s:s}}", "energy", "value", 25.0, "status", "measured");
 }
 
 static const struct pb_point *find(const struct pb_front *front, const char *cell)
@@ -67,6 +68,7 @@ static void test_axes(void **state)
 	fill(&rows);
 	OK(pb_fronts_make(&fronts, &rows, ERR));
 	assert_int_equal(fronts.n, 1);
+	OK(pb_front_draw_values(fronts.fronts, ERR));
 	const struct pb_point *small = find(fronts.fronts, "small"), *rival = find(fronts.fronts, "rival"), *big = find(fronts.fronts, "big"), *exact = find(fronts.fronts, "exact");
 	assert_true(small->on[PB_BY_SIZE] && !rival->on[PB_BY_SIZE] && big->on[PB_BY_SIZE] && !exact->on[PB_BY_SIZE]);
 	assert_true(small->on[PB_BY_BITS] && !rival->on[PB_BY_BITS] && big->on[PB_BY_BITS]);
@@ -75,12 +77,21 @@ static void test_axes(void **state)
 	assert_true(!small->on[PB_BY_SECONDS] && !rival->on[PB_BY_SECONDS] && big->on[PB_BY_SECONDS] && !exact->on[PB_BY_SECONDS]);
 	assert_float_equal(big->by[PB_BY_SECONDS], 0.01, 1e-15);
 	/* rival is on it when it draws more than small: a difference of -0.02 with an error of 0.0283. */
-	assert_float_equal(small->probability, 1.0, 0);
-	assert_float_equal(rival->probability, 0.2398, 0.05);
-	assert_float_equal(big->probability, 1.0, 0.001);
-	assert_true(isnan(exact->probability));
+	assert_float_equal(small->probability[PB_BY_SIZE], 1.0, 0);
+	assert_float_equal(rival->probability[PB_BY_SIZE], 0.2398, 0.05);
+	assert_float_equal(big->probability[PB_BY_SIZE], 1.0, 0.001);
+	assert_true(isnan(exact->probability[PB_BY_SIZE]));
 	pb_fronts_free(&fronts);
 	pb_rows_free(&rows);
+}
+
+static size_t column(const struct pb_csv *csv, const char *name)
+{
+	for (size_t i = 0; i < csv->n_fields[0]; i++)
+		if (strcmp(csv->fields[0][i], name) == 0)
+			return i;
+	fail_msg("no column %s", name);
+	return 0;
 }
 
 static void test_csv(void **state)
@@ -92,104 +103,26 @@ static void test_csv(void **state)
 	struct pb_csv csv;
 	fill(&rows);
 	OK(pb_fronts_make(&fronts, &rows, ERR));
+	OK(pb_front_draw_values(fronts.fronts, ERR));
 	OK(pb_fronts_csv(&fronts, &text, ERR));
 	OK(pb_csv_parse(&csv, "fronts.csv", text.data, text.length, ERR));
 	assert_int_equal(csv.n_rows, 5);
-	assert_string_equal(csv.fields[0][16], "probability");
-	assert_string_equal(csv.fields[1][6], "small");
-	assert_string_equal(csv.fields[1][16], "1");
-	assert_string_equal(csv.fields[1][17], "values");
-	assert_string_equal(csv.fields[1][21], "true");     /* on_front_paper */
-	assert_null(csv.fields[3][21]);                     /* big has none */
-	assert_string_equal(csv.fields[3][23], "true");     /* on_front_seconds */
-	assert_null(csv.fields[4][16]);
+	assert_string_equal(csv.fields[1][column(&csv, "label")], "small");
+	assert_string_equal(csv.fields[1][column(&csv, "probability")], "1");
+	assert_string_equal(csv.fields[1][column(&csv, "probability_by")], "values");
+	assert_string_equal(csv.fields[1][column(&csv, "on_front_paper")], "true");
+	assert_null(csv.fields[3][column(&csv, "on_front_paper")]);     /* big has none */
+	assert_string_equal(csv.fields[3][column(&csv, "on_front_seconds")], "true");
+	assert_string_equal(csv.fields[3][column(&csv, "joules_per_item")], "0.25");
+	assert_string_equal(csv.fields[3][column(&csv, "on_front_energy")], "true");
+	assert_null(csv.fields[1][column(&csv, "joules_per_item")]);    /* counted by no one: absent, not zero */
+	assert_null(csv.fields[1][column(&csv, "on_front_energy")]);
+	assert_null(csv.fields[1][column(&csv, "probability_bits")]);   /* not drawn */
+	assert_null(csv.fields[1][column(&csv, "axes")]);
+	assert_null(csv.fields[4][column(&csv, "probability")]);
 	pb_csv_free(&csv);
 	pb_text_free(&text);
 	pb_fronts_free(&fronts);
-	pb_rows_free(&rows);
-}
-
-static void test_section(void **state)
-{
-	(void)state;
-	struct pb_rows rows;
-	struct pb_fronts fronts;
-	struct pb_arena *arena = pb_arena_new();
-	fill(&rows);
-	OK(pb_fronts_make(&fronts, &rows, ERR));
-	for (enum pb_by by = 0; by < PB_BYS; by++) {
-		struct pb_section section;
-		const struct pb_section_table *tables[2] = { NULL, NULL };
-		size_t n_tables = 0, charts = 0;
-		OK(pb_front_section(&section, fronts.fronts, by, arena, ERR));
-		OK(pb_section_check(&section, ERR));
-		for (size_t i = 0; i < section.n_blocks; i++) {
-			charts += section.blocks[i].kind == PB_SECTION_CHART;
-			if (section.blocks[i].kind == PB_SECTION_TABLE && n_tables < 2)
-				tables[n_tables++] = section.blocks[i].table;
-		}
-		assert_int_equal(charts, by != PB_BY_SIZE);
-		assert_int_equal(n_tables, 2);
-		assert_int_equal(tables[0]->n_fields, 3 * 7);   /* small, rival, big */
-		/* Volume in log2 of bytes by accuracy, from 5000 bytes and 0.25: small to big, big to the end. */
-		assert_float_equal(tables[1]->fields[3].number, 0.25 * log2(4.0) + 0.45 * log2(5000.0 / 4000.0), 1e-12);
-		assert_string_equal(tables[1]->fields[0].text, "all");
-		assert_int_equal(tables[1]->n_fields, 4 * 5);
-		pb_section_free(&section);
-	}
-	pb_fronts_free(&fronts);
-	pb_rows_free(&rows);
-	pb_arena_free(arena);
-}
-
-static void put(struct pb_store *store, struct pb_row *row, const bool *right, size_t n)
-{
-	struct pb_stored_item items[40] = { { 0 } };
-	const struct pb_stored_task task = { "t", n, items };
-	double sum = 0.0;
-	for (size_t i = 0; i < n; i++) {
-		items[i] = (struct pb_stored_item){ .index = (uint32_t)i, .weight = 1.0, .gold = 1, .chosen = right[i], .chosen_norm = right[i] };
-		sum += right[i];
-	}
-	row->value = sum / (double)n;
-	row->n = (int64_t)n;
-	OK(pb_store_put(store, row->cell, 0, row, 1, &task, 1, ERR));
-}
-
-/* Two points that share all items but one that only the larger has right: it is on the front whenever that one is drawn. With
- * independent errors it would be about a coin. A third one, without items, sends the front back to independent errors. */
-static void test_shared_items(void **state)
-{
-	(void)state;
-	struct pb_rows rows;
-	struct pb_fronts fronts;
-	struct pb_store *store = NULL;
-	bool right[2][40] = { { false } };
-	pb_rows_init(&rows);
-	add(&rows, "first", "k-bit", 1000, 2, NAN, 1, 1, 0, 0.08);
-	add(&rows, "second", "k-bit", 2000, 2, NAN, 1, 1, 0, 0.08);
-	for (size_t i = 0; i < 20; i++)
-		right[0][i] = right[1][i] = true;
-	right[1][30] = true;
-	OK(pb_store_open(&store, scratch_path("run"), true, ERR));
-	put(store, &rows.rows[0], right[0], 40);
-	put(store, &rows.rows[1], right[1], 40);
-	const struct pb_item_stores stores = { &store, 1 };
-	OK(pb_fronts_make(&fronts, &rows, ERR));
-	assert_float_equal(find(fronts.fronts, "second")->probability, 0.59, 0.05);
-	assert_false(fronts.fronts->by_items);
-	OK(pb_front_take_items(fronts.fronts, &rows, &stores, ERR));
-	assert_true(fronts.fronts->by_items);
-	assert_float_equal(find(fronts.fronts, "first")->probability, 1.0, 0);
-	assert_float_equal(find(fronts.fronts, "second")->probability, 1.0 - pow(39.0 / 40.0, 40), 0.05);
-	pb_fronts_free(&fronts);
-
-	add(&rows, "third", "k-bit", 3000, 2, NAN, 1, 1, 0.9, 0.08);
-	OK(pb_fronts_make(&fronts, &rows, ERR));
-	OK(pb_front_take_items(fronts.fronts, &rows, &stores, ERR));
-	assert_false(fronts.fronts->by_items);
-	pb_fronts_free(&fronts);
-	pb_store_close(store);
 	pb_rows_free(&rows);
 }
 
@@ -198,8 +131,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_axes),
 		cmocka_unit_test(test_csv),
-		cmocka_unit_test(test_section),
-		cmocka_unit_test(test_shared_items),
 	};
-	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

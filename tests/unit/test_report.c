@@ -580,7 +580,7 @@ static enum pb_status write_report(const struct pb_rows *rows, const struct pb_t
 	struct pb_section section;
 	sample_section(&section, arena, "word");
 	const struct pb_section *const sections[] = { &section };
-	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z", trainings, sections, rows->n > 0, NULL, false, PB_BY_SECONDS };
+	struct pb_report_input input = { "sample", rows, facts, 3, "2026-01-31T12:34:56Z", trainings, sections, rows->n > 0, NULL, false, NULL, NULL, NULL, NULL, NULL };
 	char *page = NULL;
 	enum pb_status st = pb_report_write(&input, folder, &page, &err);
 	pb_section_free(&section);
@@ -732,7 +732,7 @@ static void hostile_text(void **state)
 	struct pb_section section;
 	sample_section(&section, arena, evil);
 	const struct pb_section *const sections[] = { &section };
-	struct pb_report_input input = { evil, &rows, facts, 3, evil, NULL, sections, 1, NULL, false, PB_BY_PARAMS };
+	struct pb_report_input input = { evil, &rows, facts, 3, evil, NULL, sections, 1, NULL, false, NULL, NULL, "params", NULL, NULL };
 	char *folder = temporary(), *path = NULL;
 	if (pb_report_write(&input, folder, &path, &err) != PB_OK)
 		fail_msg("%s", err.text);

@@ -1,0 +1,25 @@
+/* Draws of a front's values: what each point might have been had other items been asked.
+ *
+ * Where the records have the items of all points, and the same ones, a draw takes items with replacement, the same for all points:
+ * each task, and each subtask, for itself; items that share a passage together. So differences between settings keep their pairs,
+ * also between fronts of the same task. Else the values of all points are drawn as independent normals from value and error. */
+#ifndef PB_REPORTS_DRAWS_H
+#define PB_REPORTS_DRAWS_H
+
+#include "reports/front.h"
+
+struct pb_draws {
+	const struct pb_front *front;
+	size_t n_replicates;
+	double *values;                 /* (front->n_points, n_replicates) */
+	bool by_items;
+	bool by_clusters;               /* of them some share a passage */
+};
+/* In the arena. stores: NULL for none. Of many points, those that one of their own family surely dominates in every number are not drawn:
+ * they keep their value. */
+enum pb_status pb_draws_make(struct pb_draws *out, const struct pb_front *front, const struct pb_rows *rows, const struct pb_item_stores *stores,
+	struct pb_arena *arena, struct pb_error *err) PB_MUST_CHECK;
+/* Gives the points of this front their probabilities by each axis. */
+enum pb_status pb_front_take_draws(struct pb_front *front, const struct pb_draws *draws, struct pb_error *err) PB_MUST_CHECK;
+
+#endif
