@@ -29,6 +29,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include "core/base/memory.h"
 #include "quantizers/kmeans1d.h"
 #include "quantizers/order.h"
@@ -36,6 +37,7 @@
 
 #define LLOYD_TOLERANCE 1e-4    /* scikit-learn's default */
 #define DIGITS 65536            /* order statistics count 16 bits of the keys at a time */
+#define STRIP 64u               /* rows of a task */
 
 enum { GRADIENTS, ACTIVATIONS, NONE };
 enum { RULE_PAPER, RULE_CODE };
@@ -164,8 +166,9 @@ struct work {
 	float *moments;                 /* (cols) the diagonal of the second moments, or NULL */
 	uint8_t *taken;                 /* (rows, cols) 1: in the sparse part; NULL: there is none */
 	uint64_t *histogram;            /* [DIGITS] */
-	struct pb_kmeans1d *kmeans;
-	float *row, *weights;           /* (cols) of k-means */
+	struct pb_rng rng;
+	atomic_bool no_memory;
+	float *row;                     /* (cols) */
 	float *levels;                  /* (rows, 2^bits) */
 	uint8_t *codes;                 /* (rows, cols) */
 	uint32_t *start, *column;       /* CSR */
@@ -272,29 +275,50 @@ static void squeezellm_take_out(struct work *k, const struct counts *n)
 
 /* ---- levels, codes, corrections ---- */
 
-/* The row as the dense part sees it, and the weights of its k-means. */
-static void squeezellm_dense_row(struct work *k, uint64_t r)
+/* The row as the dense part sees it. */
+static void squeezellm_dense_row(const struct work *k, uint64_t r, float *row)
 {
 	uint32_t cols = k->job->cols;
-	const float *w = k->job->weights + r * cols, *f = k->sensitivity.x ? k->sensitivity.x + r * k->sensitivity.stride : NULL;
+	const float *w = k->job->weights + r * cols;
 	const uint8_t *taken = k->taken ? k->taken + r * cols : NULL;
-	for (uint32_t c = 0; c < cols; c++) {
-		k->row[c] = taken && taken[c] ? 0.0f : w[c];
-		k->weights[c] = k->row[c] == 0.0f ? 0.0f : f ? f[c] : 1.0f;
-	}
+	for (uint32_t c = 0; c < cols; c++)
+		row[c] = taken && taken[c] ? 0.0f : w[c];
 }
 
-static void squeezellm_fit_row(struct work *k, uint64_t r, struct pb_rng *rng)
+static void squeezellm_fit_row(struct work *k, uint64_t r, struct pb_kmeans1d *kmeans, float *row, float *weights)
 {
 	double centers[1 << 4];
+	uint32_t cols = k->job->cols;
 	unsigned n = 1u << k->o->bits;
-	pb_kmeans1d_load(k->kmeans, k->row, k->weights, k->job->cols);
+	const float *f = k->sensitivity.x ? k->sensitivity.x + r * k->sensitivity.stride : NULL;
+	squeezellm_dense_row(k, r, row);
+	for (uint32_t c = 0; c < cols; c++)
+		weights[c] = row[c] == 0.0f ? 0.0f : f ? f[c] : 1.0f;
+	pb_kmeans1d_load(kmeans, row, weights, cols);
 	if (k->o->solver == SOLVER_EXACT)
-		pb_kmeans1d_exact(k->kmeans, n, centers);
+		pb_kmeans1d_exact(kmeans, n, centers);
 	else
-		pb_kmeans1d_lloyd(k->kmeans, n, (unsigned)k->o->iterations, LLOYD_TOLERANCE, rng, centers);
+		pb_kmeans1d_lloyd(kmeans, n, (unsigned)k->o->iterations, LLOYD_TOLERANCE, &k->rng, centers);
 	for (unsigned j = 0; j < n; j++)
 		k->levels[r * n + j] = (float)centers[j];
+}
+
+static void squeezellm_fit_task(void *arg, size_t task, unsigned worker)
+{
+	struct work *k = arg;
+	uint32_t cols = k->job->cols;
+	uint64_t first = task * STRIP, end = k->job->rows - first < STRIP ? k->job->rows : first + STRIP;
+	float *row = pb_alloc(cols, sizeof *row), *weights = pb_alloc(cols, sizeof *weights);
+	struct pb_kmeans1d *kmeans = NULL;
+
+	(void)worker;
+	if (!row || !weights || pb_kmeans1d_new(&kmeans, cols, 1u << k->o->bits, NULL))
+		atomic_store(&k->no_memory, true);
+	for (uint64_t r = first; kmeans && r < end; r++)
+		squeezellm_fit_row(k, r, kmeans, row, weights);
+	pb_kmeans1d_free(kmeans);
+	pb_free(row);
+	pb_free(weights);
 }
 
 /* Codes of a row by its stored levels, and what has to be added where weights were taken out. */
@@ -324,17 +348,16 @@ static void squeezellm_code_row(struct work *k, const struct pb_encoded *m, uint
 
 static enum pb_status squeezellm_fill(struct work *k, struct pb_encoded *m, struct pb_error *err)
 {
-	struct pb_rng rng = k->job->rng;
 	uint32_t n_sparse = 0;
-	for (uint64_t r = 0; r < m->rows; r++) {
-		squeezellm_dense_row(k, r);
-		squeezellm_fit_row(k, r, &rng);
-	}
+	/* Lloyd's random numbers go from row to row. */
+	pb_pool_run(k->o->solver == SOLVER_EXACT ? k->job->pool : NULL, (m->rows + STRIP - 1) / STRIP, squeezellm_fit_task, k);
+	if (k->no_memory)
+		return pb_out_of_memory(err, "k-means");
 	enum pb_status status = pb_encoded_set_levels(m, PB_LEVELS_ROW, NULL, k->levels, 1u << k->o->bits, dtypes[k->o->level_dtype], err);
 	if (status)
 		return status;
 	for (uint64_t r = 0; r < m->rows; r++) {
-		squeezellm_dense_row(k, r);
+		squeezellm_dense_row(k, r, k->row);
 		squeezellm_code_row(k, m, r, &n_sparse);
 		if (k->taken)
 			k->start[r + 1] = n_sparse;
@@ -359,10 +382,9 @@ static enum pb_status squeezellm_prepare(struct work *k, const struct counts *n,
 {
 	size_t rows = k->job->rows, cols = k->job->cols;
 	k->row = pb_alloc(cols, sizeof *k->row);
-	k->weights = pb_alloc(cols, sizeof *k->weights);
 	k->levels = pb_alloc(rows << k->o->bits, sizeof *k->levels);
 	k->codes = pb_alloc(rows * cols, 1);
-	bool all = k->row && k->weights && k->levels && k->codes;
+	bool all = k->row && k->levels && k->codes;
 	if (k->o->sensitivity == ACTIVATIONS) {
 		k->moments = pb_alloc(cols, sizeof *k->moments);
 		all = all && k->moments;
@@ -380,12 +402,12 @@ static enum pb_status squeezellm_prepare(struct work *k, const struct counts *n,
 		k->value = pb_alloc(n->stored, sizeof *k->value);
 		all = all && k->taken && k->histogram && k->start && k->column && k->value;
 	}
-	return all ? pb_kmeans1d_new(&k->kmeans, k->job->cols, 1u << k->o->bits, err) : pb_out_of_memory(err, "codes and what they are made from");
+	return all ? PB_OK : pb_out_of_memory(err, "codes and what they are made from");
 }
 
 static enum pb_status squeezellm_quantize(const void *options, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err)
 {
-	struct work k = { .o = options, .job = job };
+	struct work k = { .o = options, .job = job, .rng = job->rng };
 	struct pb_encoded *m = NULL;
 	struct counts n;
 	enum pb_status status = squeezellm_count(options, job->rows, job->cols, &n, err);
@@ -400,9 +422,7 @@ static enum pb_status squeezellm_quantize(const void *options, const struct pb_q
 			squeezellm_take_out(&k, &n);
 		status = squeezellm_fill(&k, m, err);
 	}
-	pb_kmeans1d_free(k.kmeans);
 	pb_free(k.row);
-	pb_free(k.weights);
 	pb_free(k.levels);
 	pb_free(k.codes);
 	pb_free(k.moments);

@@ -832,6 +832,7 @@ static void quantize_task(void *arg, size_t task, unsigned worker)
 		p->results[task] = NULL;
 }
 
+/* Between matrices and inside of them. */
 static void threads(void **state)
 {
 	(void)state;
@@ -842,8 +843,10 @@ static void threads(void **state)
 			continue;
 		struct parallel serial = { .use = defaults_of(pb_quantizers[i]) }, parallel;
 		for (unsigned k = 0; k < MATRICES; k++)
-			serial.problems[k] = make_problem(100 + k, 8 + k, 64);
+			serial.problems[k] = make_problem(100 + k, 130 + k, 64);
 		parallel = serial;
+		for (unsigned k = 0; k < MATRICES; k++)
+			parallel.problems[k].job.pool = pool;
 		pb_pool_run(NULL, MATRICES, quantize_task, &serial);
 		pb_pool_run(pool, MATRICES, quantize_task, &parallel);
 		for (unsigned k = 0; k < MATRICES; k++) {
