@@ -157,6 +157,20 @@ static enum pb_status drop_largest(struct pb_arena *arena, double *x, unsigned n
 	return PB_OK;
 }
 
+/* A law of what never changes cannot be told from its constant. The level of chance is no such variable. */
+static enum pb_status check_varies(const struct pb_form *form, const char *file, const struct pb_fit_points *points, struct pb_error *err)
+{
+	for (unsigned k = 0; points->n > 1 && k < form->n_variables; k++) {
+		bool varies = strcmp(form->variables[k].name, "chance") == 0;
+
+		for (size_t i = 1; !varies && i < points->n; i++)
+			varies = points->x[i * form->n_variables + k] != points->x[k];
+		if (!varies)
+			return pb_fail(err, PB_NUMERIC, "%s: %s: the same in all %zu points, so no law of it can be fitted", file, form->variables[k].name, points->n);
+	}
+	return PB_OK;
+}
+
 /* The points; rows without one of the numbers are counted in *absent. */
 static enum pb_status read_points(struct pb_arena *arena, const struct fit_state *s, const struct pb_form *form, const struct pb_csv *csv, const char *file,
 	struct pb_fit_points *out, size_t *absent, struct pb_error *err)
@@ -176,6 +190,8 @@ static enum pb_status read_points(struct pb_arena *arena, const struct fit_state
 	for (size_t r = 1; !st && r < csv->n_rows; r++) {
 		bool whole;
 
+		if (csv->n_fields[r] != csv->n_fields[0])
+			return pb_fail(err, PB_FORMAT, "%s:%u: %zu fields where %zu are named", file, csv->lines[r], csv->n_fields[r], csv->n_fields[0]);
 		st = number(csv, file, r, y_column, form->is_log ? PB_LN : PB_PLAIN, &y[n], err);
 		whole = isfinite(y[n]);
 		for (unsigned k = 0; !st && k < form->n_variables; k++) {
@@ -193,7 +209,7 @@ static enum pb_status read_points(struct pb_arena *arena, const struct fit_state
 		st = drop_largest(arena, x, form->n_variables, y, &n, s->drop, err);
 	if (!st)
 		*out = (struct pb_fit_points){ n, x, y };
-	return st;
+	return st ? st : check_varies(form, file, out, err);
 }
 
 /* --- what is printed --- */

@@ -25,3 +25,8 @@ paretobench fit cut.csv; echo "exit $?"
 : > empty.csv
 paretobench fit empty.csv; echo "exit $?"
 paretobench fit none.csv; echo "exit $?"
+# A law of what never changes; a row that is cut, and one that has too much.
+awk -F, 'NR == 1 { print "params,tokens,loss" } NR > 1 { print "1e8," $3 "," $4 }' runs.csv > constant.csv
+paretobench fit constant.csv --form chinchilla; echo "exit $?"
+{ cat constant.csv; echo '2e8,1e10'; } > short.csv; paretobench fit short.csv; echo "exit $?"
+{ cat constant.csv; echo '2e8,1e10,2,3'; } > long.csv; paretobench fit long.csv; echo "exit $?"
