@@ -253,9 +253,9 @@ static void put_words(struct pb_text *out, const struct pb_comparison *c, const 
 static json_t *entry_json(const struct pb_compared *e)
 {
 	const struct pb_row *r = any_row(e);
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:s*}", "model", r->model, "quantizer", r->quantizer, "label", r->label, "backend", r->backend,
-		"task", r->task, "metric", r->metric, "change", pb_change_name(e->change), "base", pb_json_number(e->base_value), "new", pb_json_number(e->now_value), "by_seed", e->by_seed,
-		"why", e->why[0] ? e->why : NULL);
+	json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o*}", "model", pb_json_text(r->model), "quantizer", pb_json_text(r->quantizer), "label",
+		pb_json_text(r->label), "backend", pb_json_text(r->backend), "task", pb_json_text(r->task), "metric", pb_json_text(r->metric), "change", pb_change_name(e->change), "base", pb_json_number(e->base_value), "new", pb_json_number(e->now_value), "by_seed", e->by_seed,
+		"why", e->why[0] ? pb_json_text(e->why) : NULL);
 	const struct pb_pair *p = &e->pair;
 	json_t *test;
 
@@ -276,7 +276,8 @@ static json_t *entry_json(const struct pb_compared *e)
 
 static json_t *mean_json(const struct pb_compared_mean *m)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s}", "model", m->base->model, "quantizer", m->base->quantizer, "label", m->base->label, "backend", m->base->backend,
+	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:s}", "model", pb_json_text(m->base->model), "quantizer", pb_json_text(m->base->quantizer), "label",
+		pb_json_text(m->base->label), "backend", pb_json_text(m->base->backend),
 		"tasks", (json_int_t)m->n_tasks, "difference", pb_json_number(m->difference.value), "stderr", pb_json_number(m->difference.stderr_value), "p",
 		pb_json_number(m->test.p), "q", pb_json_number(m->q), "change", pb_change_name(m->change));
 }
@@ -293,7 +294,7 @@ static enum pb_status put_json(struct pb_text *out, const struct pb_comparison *
 		failed = json_array_append_new(entries, entry_json(&c->list[i])) != 0;
 	for (size_t i = 0; !failed && i < c->n_means; i++)
 		failed = json_array_append_new(means, mean_json(&c->means[i])) != 0;
-	all = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "base", names->base, "new", names->now, "regression", pb_compare_is_regression(c), "counts", counts, "compared", entries,
+	all = json_pack("{s:o, s:o, s:b, s:o, s:o, s:o}", "base", pb_json_text(names->base), "new", pb_json_text(names->now), "regression", pb_compare_is_regression(c), "counts", counts, "compared", entries,
 		"means", means);
 	text = all && !failed ? pb_json_pretty(all) : NULL;
 	json_decref(all);

@@ -152,7 +152,7 @@ static json_t *runs_json(const struct pb_history *h)
 	bool fine = runs;
 
 	for (size_t k = 0; fine && k < h->n_runs; k++)
-		fine = append(runs, json_pack("{s:s, s:s}", "name", h->runs[k].name, "begun", pb_history_begun(&h->runs[k])));
+		fine = append(runs, json_pack("{s:o, s:o}", "name", pb_json_text(h->runs[k].name), "begun", pb_json_text(pb_history_begun(&h->runs[k]))));
 	if (fine)
 		return runs;
 	json_decref(runs);
@@ -168,7 +168,7 @@ static json_t *line_json(const struct pb_history *h, const struct pb_history_lin
 		fine = append(changes, json_pack("{s:I, s:o, s:o, s:I, s:I}", "run", (json_int_t)(k + 1), "change", pb_json_number(l->change[k]), "stderr", pb_json_number(l->error[k]),
 			"worse", (json_int_t)l->worse[k], "better", (json_int_t)l->better[k]));
 	if (fine)
-		return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "task", l->task, "metric", l->metric, "scale", l->scale, "cells", (json_int_t)l->n_cells, "first",
+		return json_pack("{s:o, s:o, s:s, s:I, s:o, s:o}", "task", pb_json_text(l->task), "metric", pb_json_text(l->metric), "scale", l->scale, "cells", (json_int_t)l->n_cells, "first",
 			pb_json_number(l->first), "changes", changes);
 	json_decref(changes);
 	return NULL;
@@ -192,11 +192,12 @@ static json_t *regression_json(const struct pb_regressions *all, const struct pb
 {
 	bool tested = !r->entry || r->entry->tested;
 	const struct pb_mean *difference = r->entry ? &r->entry->pair.difference : &r->mean->difference;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "state", pb_regression_state_name(r->state), "model", r->base->model, "quantizer",
-		r->base->quantizer, "label", r->base->label, "backend", r->base->backend, "since", (json_int_t)(r->since + 1), "last", (json_int_t)(r->last + 1), "seen", seen_json(all, r),
+	json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "state", pb_regression_state_name(r->state), "model", pb_json_text(r->base->model), "quantizer",
+		pb_json_text(r->base->quantizer), "label", pb_json_text(r->base->label), "backend", pb_json_text(r->base->backend), "since", (json_int_t)(r->since + 1), "last", (json_int_t)(r->last + 1), "seen", seen_json(all, r),
 		"difference", pb_json_number(tested ? difference->value : NAN), "stderr", pb_json_number(tested ? difference->stderr_value : NAN), "q",
 		pb_json_number(r->entry ? r->entry->q : r->mean->q));
-	json_t *what = r->entry ? json_pack("{s:s, s:s, s:s*}", "task", r->base->task, "metric", r->entry->base->metric, "why", r->entry->why[0] ? r->entry->why : NULL)
+	json_t *what = r->entry ? json_pack("{s:o, s:o, s:o*}", "task", pb_json_text(r->base->task), "metric", pb_json_text(r->entry->base->metric), "why",
+		r->entry->why[0] ? pb_json_text(r->entry->why) : NULL)
 		: json_pack("{s:I}", "mean_of_tasks", (json_int_t)r->mean->n_tasks);
 	bool fine = o && what && json_object_update(o, what) == 0;
 

@@ -1,6 +1,7 @@
 #include "core/base/json.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/base/file.h"
 #include "core/base/memory.h"
@@ -61,6 +62,21 @@ enum pb_status pb_json_read(json_t **out, const char *path, size_t limit, struct
 json_t *pb_json_number(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *pb_json_text(const char *s)
+{
+	size_t n = strlen(s);
+	if (pb_utf8_valid(s, n))
+		return json_stringn(s, n);
+	struct pb_text clean = { 0 };
+	for (const char *p = s, *end = s + n; p < end;) {
+		char bytes[4];
+		pb_text_bytes(&clean, bytes, pb_utf8_put(bytes, pb_utf8_next(&p, end)));
+	}
+	json_t *out = clean.failed ? NULL : json_string(pb_text_c(&clean));
+	pb_text_free(&clean);
+	return out;
 }
 
 static int append(const char *bytes, size_t n, void *text)

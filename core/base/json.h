@@ -11,6 +11,8 @@ enum pb_status pb_json_parse(json_t **out, const char *name, const char *data, s
 enum pb_status pb_json_read(json_t **out, const char *path, size_t limit, struct pb_error *err) PB_MUST_CHECK;
 /* A number, or null when `value` is not finite. NULL when memory is out. */
 json_t *pb_json_number(double value);
+/* A string; bytes that are no UTF-8 become U+FFFD. NULL when memory is out. */
+json_t *pb_json_text(const char *s);
 /* Canonical text for hashing: sorted keys, compact, 17 digits. pb_free'd; NULL when memory is out. */
 char *pb_json_canonical(const json_t *value);
 /* Sorted keys, indented by two, 17 digits, newline at the end; pb_free'd. */

@@ -30,9 +30,13 @@ enum pb_status pb_rows_import_bytes(struct pb_rows *rows, const char *name, cons
 	size_t i = 0;
 
 	pb_hash_of_bytes(data, size, hash);
+	if (size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) {
+		data += 3;
+		size -= 3;
+	}
 	while (i < size && strchr(" \t\r\n", data[i]) && data[i])
 		i++;
-	return i < size && data[i] == '{' ? pb_import_lm_eval(rows, name, hash, data, size, err) : pb_import_csv(rows, name, hash, data, size, err);
+	return i < size && (data[i] == '{' || data[i] == '[') ? pb_import_lm_eval(rows, name, hash, data, size, err) : pb_import_csv(rows, name, hash, data, size, err);
 }
 
 enum pb_status pb_rows_import(struct pb_rows *rows, const char *path, struct pb_error *err)

@@ -74,6 +74,8 @@ static enum pb_status read_field(struct table *t, struct pb_row *row, size_t lin
 		return pb_row_status_parse(text, (enum pb_row_status *)(void *)p) ? PB_OK : wrong(t, line, column, text, "a status");
 	case PB_COLUMN_TEXT:
 	case PB_COLUMN_OPTIONS:
+		if (!pb_utf8_valid(text, strlen(text)))
+			return pb_fail(t->err, PB_FORMAT, "%s:%u: %s is not UTF-8", t->name, t->csv->lines[line], column->name);
 		return (*(const char **)(void *)p = pb_rows_string(t->rows, text)) ? PB_OK : pb_out_of_memory(t->err, "rows");
 	case PB_COLUMN_INTEGER:
 		return pb_parse_int64(text, (int64_t *)(void *)p) ? PB_OK : wrong(t, line, column, text, "an integer");

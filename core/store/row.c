@@ -212,22 +212,6 @@ void pb_rows_sort(struct pb_rows *rows)
 		qsort(rows->rows, rows->n, sizeof *rows->rows, compare_rows);
 }
 
-/* JSON strings are UTF-8; bytes that are not become U+FFFD. NULL when memory is out. */
-static json_t *make_string(const char *s)
-{
-	size_t n = strlen(s);
-	if (pb_utf8_valid(s, n))
-		return json_stringn(s, n);
-	struct pb_text clean = { 0 };
-	for (const char *p = s, *end = s + n; p < end;) {
-		char bytes[4];
-		pb_text_bytes(&clean, bytes, pb_utf8_put(bytes, pb_utf8_next(&p, end)));
-	}
-	json_t *out = clean.failed ? NULL : json_string(pb_text_c(&clean));
-	pb_text_free(&clean);
-	return out;
-}
-
 static json_t *make_options(const char *s)
 {
 	json_error_t why;
@@ -237,7 +221,7 @@ static json_t *make_options(const char *s)
 	if (!out && json_error_code(&why) == json_error_out_of_memory)
 		return NULL;
 	json_decref(out);
-	return make_string(s);
+	return pb_json_text(s);
 }
 
 static json_t *make_field(const struct pb_row *row, const struct pb_row_column *column)
@@ -252,7 +236,7 @@ static json_t *make_field(const struct pb_row *row, const struct pb_row_column *
 		const char *s = pb_row_text(row, column);
 		if (!*s)
 			return json_null();
-		return column->type == PB_COLUMN_OPTIONS ? make_options(s) : make_string(s);
+		return column->type == PB_COLUMN_OPTIONS ? make_options(s) : pb_json_text(s);
 	}
 	case PB_COLUMN_INTEGER: {
 		int64_t v = pb_row_integer(row, column);

@@ -18,3 +18,8 @@ paretobench rows small.json small.json; echo "exit $?"
 echo '{"results": 3}' > bad.json; paretobench rows bad.json; echo "exit $?"
 echo 'model,task' > bad.csv; paretobench rows bad.csv; echo "exit $?"
 paretobench rows none.csv; echo "exit $?"
+# A byte order mark is passed over; text that is no UTF-8 is refused, and in the name of a file it is no reason to fail.
+{ printf '\357\273\277'; cat small.json; } > mark.json; paretobench rows mark.json | wc -l
+printf 'model,task,metric,value\nm\377,piqa,acc,0.5\n' > latin.csv; paretobench rows latin.csv; echo "exit $?"
+echo '[1]' > list.json; paretobench rows list.json; echo "exit $?"
+cp large.json "$(printf 'b\377.json')"; paretobench compare "$(printf 'b\377.json')" later.json -f json > out; echo "exit $?"; paretobench compare --history "$(printf 'b\377.json')" later.json -f json > out; echo "exit $?"
