@@ -51,11 +51,31 @@ struct run {
 
 /* ---- files ---- */
 
-static enum pb_status make_folder(struct run *r, struct pb_error *err)
+static const char *temporary(void)
 {
 	const char *base = getenv("TMPDIR");
-	char *folder = pb_path_join(base && *base ? base : "/tmp", "paretobench-external-XXXXXX");
 
+	return base && *base ? base : "/tmp";
+}
+
+#define PREFIX_BYTES 128
+
+/* How the names of a process's folders begin; the machine's name, as machines may share the folder above. */
+static void put_prefix(char out[PREFIX_BYTES], pid_t process)
+{
+	char host[65] = "";
+
+	(void)!gethostname(host, sizeof(host) - 1);
+	snprintf(out, PREFIX_BYTES, "paretobench-external-%s-%d-", host, (int)process);
+}
+
+static enum pb_status make_folder(struct run *r, struct pb_error *err)
+{
+	char name[PREFIX_BYTES + 6], *folder;
+
+	put_prefix(name, getpid());
+	strcat(name, "XXXXXX");
+	folder = pb_path_join(temporary(), name);
 	if (!folder)
 		return pb_out_of_memory(err, "a path");
 	if (!mkdtemp(folder)) {
@@ -70,10 +90,10 @@ static enum pb_status make_folder(struct run *r, struct pb_error *err)
 	return r->in && r->out ? PB_OK : pb_out_of_memory(err, "a path");
 }
 
-/* The folder with the files in it; what the program put into folders there stays. */
-static void remove_folder(struct run *r)
+/* With the files in it; what the program put into folders there stays. */
+static void remove_folder(const char *folder)
 {
-	DIR *dir = r->folder ? opendir(r->folder) : NULL;
+	DIR *dir = opendir(folder);
 	const struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
@@ -82,11 +102,25 @@ static void remove_folder(struct run *r)
 				(void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
 	if (dir)
 		closedir(dir);
-	if (r->folder)
-		(void)rmdir(r->folder);
-	pb_free(r->folder);
-	pb_free(r->in);
-	pb_free(r->out);
+	(void)rmdir(folder);
+}
+
+void pb_external_clean(pid_t process)
+{
+	char prefix[PREFIX_BYTES];
+	DIR *dir = opendir(temporary());
+	const struct dirent *entry;
+
+	put_prefix(prefix, process);
+	while (dir && (entry = readdir(dir))) {
+		char *folder = strncmp(entry->d_name, prefix, strlen(prefix)) == 0 ? pb_path_join(temporary(), entry->d_name) : NULL;
+
+		if (folder)
+			remove_folder(folder);
+		pb_free(folder);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 static struct pb_named_tensor tensor_of(const char *name, const float *data, uint32_t rows, uint32_t cols)
@@ -377,7 +411,11 @@ static enum pb_status run_program(const void *arg, const struct pb_quantize_job 
 	if (r.said >= 0)
 		close(r.said);
 	pb_text_free(&r.text);
-	remove_folder(&r);
+	if (r.folder)
+		remove_folder(r.folder);
+	pb_free(r.folder);
+	pb_free(r.in);
+	pb_free(r.out);
 	return st;
 }
 

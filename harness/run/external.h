@@ -17,11 +17,14 @@
 #ifndef PB_HARNESS_RUN_EXTERNAL_H
 #define PB_HARNESS_RUN_EXTERNAL_H
 
+#include <sys/types.h>
 #include "quantizers/quantizer.h"
 
 /* Before any work: the program is there and may be run. */
 enum pb_status pb_external_check(const struct pb_quantizer_use *use, struct pb_error *err) PB_MUST_CHECK;
 /* pb_quantizer_run for a quantizer with the hook `program`; called in parallel. */
 enum pb_status pb_external_run(const struct pb_quantizer_use *use, const struct pb_quantize_job *job, struct pb_encoded **out, struct pb_error *err) PB_MUST_CHECK;
+/* Removes the files that such runs of a process have left, which was killed and waited for. */
+void pb_external_clean(pid_t process);
 
 #endif

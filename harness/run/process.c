@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "core/base/json.h"
 #include "core/base/log.h"
+#include "harness/run/external.h"
 
 #define SAID_MAX 300
 /* Address space that OpenBLAS takes for each thread (up to 128 MiB) and hardly touches, with stack and heap arena. */
@@ -270,6 +271,7 @@ void pb_process_end(struct pb_process *p, struct pb_text *how)
 			;
 	}
 	end_orphans();
+	pb_external_clean(p->pid);
 	if (p->err >= 0)
 		pb_process_read_said(p);
 	if (how && WIFSIGNALED(status))

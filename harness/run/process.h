@@ -22,7 +22,7 @@ void pb_process_read_said(struct pb_process *p);
 /* Cuts the next whole line off `line` into out; false when there is none. */
 bool pb_process_next_line(struct pb_process *p, struct pb_text *out);
 void pb_process_watch_memory(struct pb_process *p);
-/* Ends it (SIGKILL) and all that its programs have started, waits, and says how it had ended when it ended by itself: "killed by
+/* Ends it (SIGKILL) and all that its programs have started, waits, removes their files, and says how it had ended when it ended by itself: "killed by
  * signal 11 (Segmentation fault)". */
 void pb_process_end(struct pb_process *p, struct pb_text *how);
 
