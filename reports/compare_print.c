@@ -1,4 +1,4 @@
-/* A comparison in words: a table for a terminal, Markdown that pastes into an issue, JSON for programs. */
+/* A comparison in words: a table for a terminal, Markdown that pastes into a discussion, JSON for programs. */
 #include <math.h>
 #include <string.h>
 #include "core/base/json.h"
