@@ -138,7 +138,7 @@ static int compare_ends(const void *pa, const void *pb)
 	return a->y != b->y ? (a->y > b->y) - (a->y < b->y) : (a->series > b->series) - (a->series < b->series);
 }
 
-/* In a column right of the plot, by the heights of the last points; where there are no lines, in their order from the top. What has no room there is said under the figure. */
+/* In a column right of the plot, lines by the heights of their ends, points alone from the top in their order. What has no room there is said under the figure. */
 static enum pb_status place_names(struct pb_figure *f, size_t *n_left_out, struct pb_error *err)
 {
 	const struct pb_chart *chart = f->chart;
@@ -149,9 +149,6 @@ static enum pb_status place_names(struct pb_figure *f, size_t *n_left_out, struc
 	if (!ends || !labels || !f->labels)
 		return pb_out_of_memory(err, "a figure");
 	size_t n = 0;
-	bool any_line = false;
-	for (size_t k = 0; k < chart->n_series; k++)
-		any_line = any_line || (chart->series[k].line && !chart->series[k].no_name);
 	for (size_t k = 0; k < chart->n_series; k++) {
 		const struct pb_chart_series *s = &chart->series[k];
 		size_t last = s->n;
@@ -162,7 +159,7 @@ static enum pb_status place_names(struct pb_figure *f, size_t *n_left_out, struc
 		if (n == most)
 			(*n_left_out)++;
 		else
-			ends[n++] = (struct end){ any_line ? fmin(fmax(to_y(f, s->y[last - 1]), f->top), f->top + f->plot_h) : f->top, k };
+			ends[n++] = (struct end){ s->line ? fmin(fmax(to_y(f, s->y[last - 1]), f->top), f->top + f->plot_h) : f->top, k };
 	}
 	qsort(ends, n, sizeof *ends, compare_ends);
 	for (size_t i = 0; i < n; i++)

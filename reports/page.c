@@ -41,7 +41,8 @@ static const char style[] =
 	"pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:.8125rem/1.4 ui-monospace,'DejaVu Sans Mono',monospace}\n"
 	"@media (max-width:40rem){.wide{display:none}.narrow{display:block}dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}\n"
 	"@media print{body{max-width:none;padding:0;font-size:11px}.box{overflow:visible;border:0}th,td{white-space:normal;padding:.15rem .3rem}"
-	"table{font-size:9px}figure,tr{break-inside:avoid}.download,.filter,.theme,nav{display:none}}\n"
+	"table{font-size:9px}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}.muted,figcaption,dl{font-size:10px}pre{font-size:9px}"
+	".panels{grid-template-columns:1fr 1fr}svg{max-height:10cm}#front+figure svg{max-height:none}.download,.filter,.theme,nav{display:none}}\n"
 	"@media print and (min-width:1px){.wide{display:block}.narrow{display:none}}\n";
 
 /* Sorting by a click on a heading, a field over long tables that keeps the rows with all its words, light or dark by choice.
