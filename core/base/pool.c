@@ -16,7 +16,7 @@
 /* A run from inside of a task, in its caller's frame. */
 struct inner {
 	_Alignas(64) atomic_size_t next;        /* next task to hand out */
-	_Alignas(64) atomic_uint helpers;       /* threads in it beside the caller; raised under the lock, and by who finds it in the list only */
+	_Alignas(64) atomic_uint helpers;       /* threads in it beside its caller; raised under the lock, while it is in the list */
 	pb_task_fn fn;
 	void *arg;
 	size_t n_tasks;
