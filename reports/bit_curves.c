@@ -22,7 +22,7 @@ static int compare_sizes(const struct pb_scaling_item *a, const struct pb_scalin
 static int compare_items(const void *pa, const void *pb)
 {
 	const struct pb_scaling_item *a = *(const struct pb_scaling_item *const *)pa, *b = *(const struct pb_scaling_item *const *)pb;
-	int c = strcmp(a->family, b->family);
+	int c = strcmp(a->series, b->series);
 	if (!c)
 		c = strcmp(a->method, b->method);
 	if (!c)
@@ -37,7 +37,7 @@ static int compare_full(const void *pa, const void *pb)
 
 static bool same_method(const struct pb_scaling_item *a, const struct pb_scaling_item *b)
 {
-	return strcmp(a->family, b->family) == 0 && strcmp(a->method, b->method) == 0;
+	return strcmp(a->series, b->series) == 0 && strcmp(a->method, b->method) == 0;
 }
 
 /* A line through n items, sorted by size, seeds of one size as their mean; *ok is false when memory is out. Fewer than two points: not kept. */
@@ -111,7 +111,7 @@ static enum pb_status add_method(struct pb_bit_curve_list *out, const struct pb_
 {
 	struct pb_bit_curves *c = &out->curves[out->n];
 	bool ok = true;
-	*c = (struct pb_bit_curves){ .front = front, .family = items[0]->family, .method = items[0]->method, .lines = pb_arena_alloc(out->arena, n + 1, sizeof *c->lines) };
+	*c = (struct pb_bit_curves){ .front = front, .family = items[0]->series, .method = items[0]->method, .lines = pb_arena_alloc(out->arena, n + 1, sizeof *c->lines) };
 	for (size_t i = 0, k; i < n && ok && c->lines; i += k) {
 		for (k = 1; i + k < n && items[i + k]->point->row->wbits == items[i]->point->row->wbits; k++)
 			;

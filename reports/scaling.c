@@ -8,68 +8,69 @@
 
 #define HUBER_SIGMAS 1.345      /* threshold of the likelihoods that are compared, as in the fits */
 
-bool pb_law_is_of_method(enum pb_law law)
+bool pb_law_is_of_precision(enum pb_law law)
 {
-	return law == PB_LAW_PRECISION || law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP;
+	return law == PB_LAW_PRECISION || law == PB_LAW_PRECISION_DATA;
 }
 
 static bool is_degradation(enum pb_law law)
 {
-	return law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP;
+	return law == PB_LAW_DEGRADATION || law == PB_LAW_DEGRADATION_EXP || law == PB_LAW_DEGRADATION_DATA || law == PB_LAW_DEGRADATION_DATA_EXP;
+}
+
+bool pb_law_is_of_method(enum pb_law law)
+{
+	return pb_law_is_of_precision(law) || is_degradation(law);
+}
+
+bool pb_law_is_of_data(enum pb_law law)
+{
+	return law >= PB_LAW_DATA;
 }
 
 /* --- what belongs together --- */
 
-static int compare_items(const struct pb_scaling_item *a, const struct pb_scaling_item *b)
-{
-	int c = (a->point->row->params > b->point->row->params) - (a->point->row->params < b->point->row->params);
-	if (!c)
-		c = (a->y > b->y) - (a->y < b->y);
-	return c ? c : (a > b) - (a < b);
-}
+struct member {
+	const struct pb_scaling_item *item;
+	const char *family, *group;     /* what its fit is called by */
+};
 
-static int compare_by_label(const void *pa, const void *pb)
+static int compare_members(const void *pa, const void *pb)
 {
-	const struct pb_scaling_item *a = *(const struct pb_scaling_item *const *)pa, *b = *(const struct pb_scaling_item *const *)pb;
+	const struct member *a = pa, *b = pb;
+	const struct pb_row *row_a = a->item->point->row, *row_b = b->item->point->row;
 	int c = strcmp(a->family, b->family);
 	if (!c)
-		c = strcmp(a->point->row->label, b->point->row->label);
-	return c ? c : compare_items(a, b);
-}
-
-static int compare_by_method(const void *pa, const void *pb)
-{
-	const struct pb_scaling_item *a = *(const struct pb_scaling_item *const *)pa, *b = *(const struct pb_scaling_item *const *)pb;
-	int c = strcmp(a->family, b->family);
+		c = strcmp(a->group, b->group);
 	if (!c)
-		c = strcmp(a->method, b->method);
-	return c ? c : compare_items(a, b);
+		c = (row_a->params > row_b->params) - (row_a->params < row_b->params);
+	if (!c)
+		c = (a->item->y > b->item->y) - (a->item->y < b->item->y);
+	return c ? c : (a->item > b->item) - (a->item < b->item);
 }
 
 /* The items of one front, sorted so that those of one fit follow one another. */
 struct list {
 	const struct pb_front *front;
-	const struct pb_scaling_item **items;
+	const struct pb_scaling_item *items;
+	struct member *members;
 	size_t n;
-	bool by_method;
 };
-
-static const char *group_of(const struct list *list, const struct pb_scaling_item *item)
-{
-	return list->by_method ? item->method : item->point->row->label;
-}
 
 static bool same_group(const struct list *list, size_t i, size_t k)
 {
-	const struct pb_scaling_item *a = list->items[i], *b = list->items[k];
-	return strcmp(a->family, b->family) == 0 && strcmp(group_of(list, a), group_of(list, b)) == 0;
+	const struct member *a = &list->members[i], *b = &list->members[k];
+	return strcmp(a->family, b->family) == 0 && strcmp(a->group, b->group) == 0;
 }
 
-static void sort_list(struct list *list, bool by_method)
+static void sort_for(struct list *list, enum pb_law law)
 {
-	list->by_method = by_method;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct pb_scaling_item *item = &list->items[i];
+		list->members[i] = (struct member){ item, pb_law_is_of_data(law) ? item->family : item->series, pb_law_is_of_method(law) ? item->method : item->point->row->label };
+	}
 	if (list->n > 1)
-		qsort(list->items, list->n, sizeof *list->items, by_method ? compare_by_method : compare_by_label);
+		qsort(list->members, list->n, sizeof *list->members, compare_members);
 }
 
 /* --- one fit --- */
@@ -77,25 +78,33 @@ static void sort_list(struct list *list, bool by_method)
 /* Without a size a curve is one of parameters; an accuracy whose chance is not known has a floor to fit. */
 static const char *form_name(enum pb_law law, double chance, bool is_unsized)
 {
-	static const char *const names[] = { "power", "saturating", "precision", "degradation_bits", "degradation_bits_exp" };
+	static const char *const names[PB_LAWS] = { "power", "saturating", "precision", "degradation_bits", "degradation_bits_exp", "chinchilla", "precision_data", "degradation", "degradation_exp" };
 	if (law == PB_LAW_ACCURACY && is_unsized)
 		return "saturating_params";
 	return law == PB_LAW_ACCURACY && !isfinite(chance) ? "saturating_free" : names[law];
 }
 
+static double variable_of(const struct pb_law_fit *f, const struct pb_scaling_item *item, const char *name)
+{
+	if (strcmp(name, "params") == 0)
+		return item->point->row->params == PB_ABSENT ? NAN : (double)item->point->row->params;
+	if (strcmp(name, "tokens") == 0)
+		return item->tokens;
+	if (strcmp(name, "total_bits") == 0)
+		return 8.0 * item->point->bytes;
+	return strcmp(name, "chance") == 0 ? f->front->chance : item->point->bits;
+}
+
 /* Variables and value of an item; false when it has none. */
 static bool take(const struct pb_law_fit *f, const struct pb_scaling_item *item, double *x, double *y)
 {
-	const struct pb_point *p = item->point;
-	bool of_bits = f->form->variables[0].transform == PB_LOG2 && strcmp(f->form->variables[0].name, "total_bits") == 0;
-	if (p->row->params == PB_ABSENT || p->row->params <= 0)
-		return false;
-	x[0] = of_bits ? 8.0 * p->bytes : (double)p->row->params;
-	x[1] = f->law == PB_LAW_ACCURACY ? f->front->chance : p->bits;
+	for (unsigned k = 0; k < f->form->n_variables; k++) {
+		x[k] = variable_of(f, item, f->form->variables[k].name);
+		if (isnan(pb_form_transform(f->form->variables[k].transform, x[k])))
+			return false;
+	}
 	*y = is_degradation(f->law) ? item->y - item->reference : item->y;
-	if (pb_law_is_of_method(f->law) && !(p->bits > 0.0))
-		return false;
-	return isfinite(x[0]) && (f->law == PB_LAW_ACCURACY || *y > 0.0);
+	return !f->form->is_log || *y > 0.0;
 }
 
 static size_t count_different(const double *x, size_t n, size_t stride)
@@ -125,7 +134,7 @@ static size_t count_widths(const struct pb_law_fit *f)
 static void take_item(struct pb_law_fit *f, const struct pb_scaling_item *item)
 {
 	unsigned n_variables = f->form->n_variables;
-	double x[2];
+	double x[PB_FORM_VARIABLES];
 	if (!take(f, item, x, &f->y[f->n])) {
 		f->n_left_out++;
 		return;
@@ -142,11 +151,11 @@ static void take_full(struct pb_law_fit *f, const struct list *list, size_t firs
 	for (size_t i = 0; i < list->n; i++) {
 		bool joins = false;
 		for (size_t k = first; k < first + n && !joins; k++)
-			joins = pb_scaling_is_reference(list->items[i], list->items[k]);
+			joins = pb_scaling_is_reference(list->members[i].item, list->members[k].item);
 		if (!joins)
 			continue;
 		size_t before = f->n;
-		take_item(f, list->items[i]);
+		take_item(f, list->members[i].item);
 		f->n_full += f->n - before;
 	}
 }
@@ -154,7 +163,7 @@ static void take_full(struct pb_law_fit *f, const struct list *list, size_t firs
 static enum pb_status take_items(struct pb_law_fit *f, const struct list *list, size_t first, size_t n, struct pb_arena *arena, struct pb_error *err)
 {
 	unsigned n_variables = f->form->n_variables;
-	size_t most = f->law == PB_LAW_PRECISION ? list->n : n;
+	size_t most = pb_law_is_of_precision(f->law) ? list->n : n;
 	f->items = pb_arena_alloc(arena, most, sizeof *f->items);
 	f->x = pb_arena_alloc(arena, most, n_variables * sizeof *f->x);
 	f->y = pb_arena_alloc(arena, most, sizeof *f->y);
@@ -162,8 +171,8 @@ static enum pb_status take_items(struct pb_law_fit *f, const struct list *list, 
 	if (!f->items || !f->x || !f->y || !f->errors)
 		return pb_out_of_memory(err, "scaling laws");
 	for (size_t i = first; i < first + n; i++)
-		take_item(f, list->items[i]);
-	if (f->law == PB_LAW_PRECISION)
+		take_item(f, list->members[i].item);
+	if (pb_law_is_of_precision(f->law))
 		take_full(f, list, first, n);
 	f->n_sizes = count_different(f->x, f->n, n_variables);
 	return PB_OK;
@@ -181,7 +190,8 @@ static enum pb_status give_reason(struct pb_law_fit *f, enum pb_status st, struc
 /* The law without a floor: a line in the logarithms, or a plane, which is the form of a degradation. */
 static enum pb_status compare_with_straight(struct pb_law_fit *f, const struct pb_fit_points *points, struct pb_error *err)
 {
-	const struct pb_form *straight = pb_form_find(f->law == PB_LAW_PRECISION ? "degradation_bits" : "straight");
+	static const char *const names[PB_LAWS] = { [PB_LAW_LOSS] = "straight", [PB_LAW_PRECISION] = "degradation_bits", [PB_LAW_DATA] = "straight_data", [PB_LAW_PRECISION_DATA] = "degradation" };
+	const struct pb_form *straight = pb_form_find(names[f->law]);
 	struct pb_fit line;
 	struct pb_fit_likelihood likelihood;
 	enum pb_status st = pb_fit_make(&line, straight, points, 0.0, NULL, err);
@@ -224,7 +234,7 @@ static const char *refusal(const struct pb_law_fit *f, bool many, struct pb_aren
 		return "one of many settings, and no point of it is on the front of sizes";
 	if (is_degradation(f->law) && count_widths(f) < 3)
 		return "fewer than 3 widths";
-	if (f->law == PB_LAW_PRECISION && count_widths(f) < 3)
+	if (pb_law_is_of_precision(f->law) && count_widths(f) < 3)
 		return "fewer than 3 widths, full precision counted";
 	return "";
 }
@@ -258,7 +268,7 @@ static enum pb_status fit_law(struct pb_law_fit *f, bool many, struct pb_arena *
 			f->aicc = likelihood.aicc;
 		st = unless_memory(st);
 	}
-	if (st == PB_OK && (f->law == PB_LAW_LOSS || f->law == PB_LAW_PRECISION))
+	if (st == PB_OK && f->law != PB_LAW_ACCURACY && !is_degradation(f->law))
 		st = unless_memory(compare_with_straight(f, &points, err));
 	return st;
 }
@@ -269,34 +279,38 @@ static enum pb_status fit_law(struct pb_law_fit *f, bool many, struct pb_arena *
 static bool are_unsized(const struct list *list, size_t first, size_t n)
 {
 	for (size_t i = first; i < first + n; i++)
-		if (isfinite(list->items[i]->point->bytes))
+		if (isfinite(list->members[i].item->point->bytes))
 			return false;
 	return true;
 }
 
-/* Degradations need a reference; a law of precision needs widths. Neither is of full precision. */
+/* A law of data is of full precision that no method has trained, or of methods. Degradations need a reference, laws of precision bits; neither is of full precision. */
 static bool is_of_law(enum pb_law law, const struct pb_scaling_item *first)
 {
+	if (pb_law_is_of_data(law) && !first->has_budgets)
+		return false;
+	if (law == PB_LAW_DATA)
+		return first->is_full && first->trained == 0.0;
 	if (!pb_law_is_of_method(law))
 		return true;
-	return !first->is_full && first->point->bits > 0.0 && (law == PB_LAW_PRECISION || !isnan(first->reference));
+	return !first->is_full && first->point->bits > 0.0 && (!is_degradation(law) || !isnan(first->reference));
 }
 
 static enum pb_status add_law(struct pb_scaling *out, struct list *list, enum pb_law law, struct pb_error *err)
 {
 	enum pb_status st = PB_OK;
-	sort_list(list, pb_law_is_of_method(law));
+	sort_for(list, law);
 	size_t n_groups = list->n > 0;
 	for (size_t i = 1; i < list->n; i++)
 		n_groups += !same_group(list, i - 1, i);
 	for (size_t i = 0, n; i < list->n && st == PB_OK; i += n) {
-		const struct pb_scaling_item *first = list->items[i];
+		const struct pb_scaling_item *first = list->members[i].item;
 		for (n = 1; i + n < list->n && same_group(list, i + n, i); n++)
 			;
 		if (!is_of_law(law, first))
 			continue;
 		struct pb_law_fit *f = &out->fits[out->n++];
-		*f = (struct pb_law_fit){ .law = law, .front = list->front, .family = first->family, .label = group_of(list, first), .is_full = first->is_full,
+		*f = (struct pb_law_fit){ .law = law, .front = list->front, .family = list->members[i].family, .label = list->members[i].group, .is_full = first->is_full,
 			.form = pb_form_find(form_name(law, list->front->chance, are_unsized(list, i, n))) };
 		st = take_items(f, list, i, n, out->arena, err);
 		if (st == PB_OK)
@@ -307,24 +321,22 @@ static enum pb_status add_law(struct pb_scaling *out, struct list *list, enum pb
 
 static enum pb_status add_front(struct pb_scaling *out, const struct pb_front *front, enum pb_law law, struct pb_error *err)
 {
-	static const enum pb_law of_methods[] = { PB_LAW_PRECISION, PB_LAW_DEGRADATION, PB_LAW_DEGRADATION_EXP };
 	struct list list = { .front = front };
 	struct pb_scaling_item *items = NULL;
 	const size_t first = out->n;
 	enum pb_status st = pb_scaling_items(&items, &list.n, front, out->arena, err);
 	if (st != PB_OK)
 		return st;
-	list.items = pb_arena_alloc(out->arena, list.n, sizeof *list.items);
-	if (!list.items)
+	list.items = items;
+	list.members = pb_arena_alloc(out->arena, list.n, sizeof *list.members);
+	if (!list.members)
 		return pb_out_of_memory(err, "scaling laws");
-	for (size_t i = 0; i < list.n; i++)
-		list.items[i] = &items[i];
 	st = add_law(out, &list, law, err);
 	if (st != PB_OK || law != PB_LAW_LOSS)
 		return st;
 	pb_scaling_multipliers(out->fits + first, out->n - first);
-	for (size_t i = 0; i < sizeof of_methods / sizeof *of_methods && st == PB_OK; i++)
-		st = add_law(out, &list, of_methods[i], err);
+	for (enum pb_law next = PB_LAW_PRECISION; next < PB_LAWS && st == PB_OK; next++)
+		st = add_law(out, &list, next, err);
 	return st;
 }
 
@@ -354,14 +366,14 @@ enum pb_status pb_scaling_make(struct pb_scaling *out, const struct pb_fronts *f
 	struct pb_scaling scaling = { .arena = arena };
 	enum pb_status st = PB_OK;
 	size_t most = 0;
+	enum pb_law law;
 	for (size_t i = 0; i < fronts->n; i++)
-		most += 4 * (fronts->fronts[i].n_points + fronts->fronts[i].n_no_size);
+		most += !pb_scaling_is_wanted(fronts, &fronts->fronts[i], &law) ? 0 : PB_LAWS * (fronts->fronts[i].n_points + fronts->fronts[i].n_no_size);
 	scaling.fits = pb_arena_alloc(arena, most, sizeof *scaling.fits);
 	if (!scaling.fits)
 		return pb_out_of_memory(err, "scaling laws");
 	for (size_t i = 0; i < fronts->n && st == PB_OK; i++) {
 		const struct pb_front *front = &fronts->fronts[i];
-		enum pb_law law;
 		if (pb_scaling_is_wanted(fronts, front, &law))
 			st = add_front(&scaling, front, law, err);
 	}

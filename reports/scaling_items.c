@@ -59,7 +59,7 @@ static const char *keep(struct pb_arena *arena, struct pb_text *t)
 	return copy;
 }
 
-static const char *family_of(struct pb_arena *arena, const struct pb_row *row)
+static const char *family_by_name(struct pb_arena *arena, const struct pb_row *row)
 {
 	struct pb_text t = { 0 };
 	pb_model_family(row->model, &t);
@@ -101,10 +101,11 @@ bool pb_scaling_is_reference(const struct pb_scaling_item *full, const struct pb
 
 static bool take(struct pb_scaling_item *item, const struct pb_point *p, bool is_perplexity, struct pb_arena *arena)
 {
-	*item = (struct pb_scaling_item){ .point = p, .family = family_of(arena, p->row), .method = method_of(arena, p->row),
+	*item = (struct pb_scaling_item){ .point = p, .series = family_by_name(arena, p->row), .tokens = p->row->train_tokens == PB_ABSENT ? NAN : (double)p->row->train_tokens, .method = method_of(arena, p->row),
 		.is_full = strcmp(p->row->family, "full precision") == 0, .trained = trained_on(p->row), .y = is_perplexity ? log(p->value) : p->value,
 		.error = is_perplexity ? p->stderr_value / p->value : p->stderr_value, .reference = NAN };
-	return item->family && item->method;
+	item->family = *p->row->model_family ? p->row->model_family : item->series;
+	return item->series && item->method;
 }
 
 /* The mean over seeds. */
@@ -121,13 +122,56 @@ static void find_references(struct pb_scaling_item *items, size_t n, const size_
 	}
 }
 
+/* Of each model its first item: n of them. */
+static size_t find_models(const struct pb_scaling_item *items, size_t n, size_t *models)
+{
+	size_t n_models = 0;
+	for (size_t i = 0; i < n; i++) {
+		bool seen = false;
+		for (size_t k = 0; k < n_models && !seen; k++)
+			seen = strcmp(items[models[k]].point->row->model, items[i].point->row->model) == 0;
+		if (!seen)
+			models[n_models++] = i;
+	}
+	return n_models;
+}
+
+/* Whether the item's family has two models of one size; with other_tokens: trained on different numbers of tokens. */
+static bool has_twins(const struct pb_scaling_item *items, const size_t *models, size_t n_models, const struct pb_scaling_item *item, bool other_tokens)
+{
+	for (size_t i = 0; i < n_models; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct pb_scaling_item *a = &items[models[i]], *b = &items[models[k]];
+			if (a->point->row->params == b->point->row->params && strcmp(a->family, item->family) == 0 && strcmp(b->family, item->family) == 0 &&
+			    (!other_tokens || (a->tokens > 0.0 && b->tokens > 0.0 && a->tokens != b->tokens)))
+				return true;
+		}
+	return false;
+}
+
+/* The answer is one for a family: it is sought once for each model, and taken over by its items. */
+static void find_series(struct pb_scaling_item *items, size_t n, const size_t *models, size_t n_models)
+{
+	for (size_t m = 0; m < n_models; m++) {
+		const struct pb_scaling_item *first = &items[models[m]];
+		const bool twins = has_twins(items, models, n_models, first, false), budgets = has_twins(items, models, n_models, first, true);
+		for (size_t i = 0; i < n; i++) {
+			if (strcmp(items[i].point->row->model, first->point->row->model) != 0)
+				continue;
+			items[i].has_budgets = budgets;
+			if (!twins)
+				items[i].series = items[i].family;
+		}
+	}
+}
+
 enum pb_status pb_scaling_items(struct pb_scaling_item **out, size_t *n, const struct pb_front *front, struct pb_arena *arena, struct pb_error *err)
 {
 	const size_t n_all = front->n_points + front->n_no_size;
 	const bool is_perplexity = strncmp(front->metric, "ppl", 3) == 0;
 	struct pb_scaling_item *items = pb_arena_alloc(arena, n_all, sizeof *items);
-	size_t *full = pb_arena_alloc(arena, n_all, sizeof *full), n_full = 0;
-	if (!items || !full)
+	size_t *full = pb_arena_alloc(arena, n_all, sizeof *full), n_full = 0, *models = pb_arena_alloc(arena, n_all, sizeof *models);
+	if (!items || !full || !models)
 		return pb_out_of_memory(err, "scaling laws");
 	*n = 0;
 	for (size_t i = 0; i < n_all; i++) {
@@ -139,6 +183,7 @@ enum pb_status pb_scaling_items(struct pb_scaling_item **out, size_t *n, const s
 		++*n;
 	}
 	find_references(items, *n, full, n_full);
+	find_series(items, *n, models, find_models(items, *n, models));
 	*out = items;
 	return PB_OK;
 }

@@ -11,7 +11,10 @@ void pb_model_family(const char *model, struct pb_text *out);
 
 struct pb_scaling_item {
 	const struct pb_point *point;
-	const char *family;             /* of the model, by its name */
+	const char *family;             /* of the model: the row's, or else by its name */
+	const char *series;             /* the models of a family whose names differ in a size alone, where the family has several models of one size; else the family */
+	double tokens;                  /* that the model was trained on; NaN */
+	bool has_budgets;               /* the family has models of one size that were trained on different numbers of tokens */
 	const char *method;             /* the label without its width */
 	bool is_full;                   /* full precision */
 	double trained;                 /* tokens that the method has trained on; 0: none */

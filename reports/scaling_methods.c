@@ -188,12 +188,11 @@ static void add_degradations(struct pb_section *section, const struct pb_law_gro
 		"law. Intervals: profiles, 95 %%.");
 }
 
-void pb_law_methods(struct pb_section *section, const struct pb_scaling *scaling, const struct pb_law_group *settings, const struct pb_law_group *precision,
-	const struct pb_law_group *power, const struct pb_law_group *decay)
+void pb_law_methods(struct pb_section *section, const struct pb_scaling *scaling, const struct pb_law_group laws[PB_LAWS])
 {
-	add_multipliers(section, scaling, settings);
-	if (precision->n)
-		add_precision(section, precision);
-	if (power->n)
-		add_degradations(section, power, decay);
+	add_multipliers(section, scaling, &laws[PB_LAW_LOSS]);
+	if (laws[PB_LAW_PRECISION].n)
+		add_precision(section, &laws[PB_LAW_PRECISION]);
+	if (laws[PB_LAW_DEGRADATION].n)
+		add_degradations(section, &laws[PB_LAW_DEGRADATION], &laws[PB_LAW_DEGRADATION_EXP]);
 }

@@ -104,7 +104,7 @@ void pb_law_reasons(struct pb_section *section, const struct pb_law_group *g)
 				same++;
 			}
 		if (same && first)
-			pb_section_note(section, "No fit of %s%s for %zu %s%s (%s, %s%s): %s.", g->first[i].front->title, of_method ? " by parameters and bits" : "", same, of_method ? "method" : "setting",
+			pb_section_note(section, "No fit of %s%s for %zu %s%s (%s, %s%s): %s.", g->first[i].front->title, pb_law_is_of_data(g->first->law) ? " with tokens" : of_method ? " by parameters and bits" : "", same, of_method ? "method" : "setting",
 				same == 1 ? "" : "s", g->first[i].family, g->first[i].label, same > 1 ? " and others" : "", g->first[i].reason);
 	}
 }

@@ -37,8 +37,9 @@ void pb_law_range(const struct pb_law_curve *curve, double *low, double *high);
 #define PB_LAW_SERIES 4
 bool pb_law_draw(struct pb_chart_series *series, size_t *n, const struct pb_law_curve *curve, bool band, bool residuals, struct pb_arena *arena);
 
-/* Laws of methods of one front's losses: of precision, and both of degradation, which stand in the same order. settings: of the same front. */
-void pb_law_methods(struct pb_section *section, const struct pb_scaling *scaling, const struct pb_law_group *settings, const struct pb_law_group *precision,
-	const struct pb_law_group *power, const struct pb_law_group *decay);
+/* Laws of methods of one front's losses by law, each a group or none: of precision, and both of degradation, which stand in the same order. */
+void pb_law_methods(struct pb_section *section, const struct pb_scaling *scaling, const struct pb_law_group laws[PB_LAWS]);
+/* The laws of data among them. */
+void pb_law_with_data(struct pb_section *section, const struct pb_law_group laws[PB_LAWS]);
 
 #endif

@@ -203,27 +203,31 @@ static void add_file(struct pb_section *out, const struct pb_scaling *scaling, c
 
 void pb_scaling_section(struct pb_section *out, const struct pb_scaling *scaling)
 {
-	bool any_multiplier = false;
+	bool any_multiplier = false, any_optimum = false;
 	pb_section_init(out, scaling->arena, "scaling", "Scaling laws");
-	pb_section_text(out, "Fits over the sizes of one model family (models whose names differ in a size alone), for each setting, and for each method with its widths, that was run on at least %d of "
+	pb_section_text(out, "Fits over the sizes of one model family (as the rows tell it, and where a family has several models of one size, or rows tell none: models whose names differ in a size alone), for each setting, and for each method with its widths, that was run on at least %d of "
 		"them: Huber loss with a threshold of 1.345 robust deviations, L-BFGS from a grid of starts. Intervals are 95 %%: profiles of the objective with an F test; resampled ones are in "
 		"fits.csv. N: all parameters of the model. Losses in nats; of a perplexity, its logarithm.", PB_SCALING_SIZES);
 	for (size_t i = 0; i < scaling->n;) {
-		struct pb_law_group g = pb_law_group_at(scaling, i), laws[3] = { { .n = 0 } };
+		struct pb_law_group laws[PB_LAWS] = { { .n = 0 } }, g = pb_law_group_at(scaling, i);
 		add_settings(out, &g);
+		laws[g.first->law] = g;
 		i += g.n;
-		/* Laws of methods follow the losses they are of, each with its group or none. */
-		for (int k = 0; k < 3 && i < scaling->n && scaling->fits[i].law >= PB_LAW_PRECISION; k++) {
+		/* Laws of methods and of data follow the losses they are of. */
+		while (i < scaling->n && scaling->fits[i].law >= PB_LAW_PRECISION) {
 			struct pb_law_group next = pb_law_group_at(scaling, i);
-			laws[next.first->law - PB_LAW_PRECISION] = next;
-			i += next.n;
+			laws[next.first->law] = next;
+			for (; i < scaling->n && scaling->fits[i].law == next.first->law && scaling->fits[i].front == next.first->front; i++)
+				any_optimum = any_optimum || pb_scaling_has_optimum(&scaling->fits[i]);
 		}
 		for (size_t k = 0; k < g.n; k++)
 			any_multiplier = any_multiplier || isfinite(g.first[k].effective.share);
-		if (g.first->law == PB_LAW_LOSS)
-			pb_law_methods(out, scaling, &g, &laws[0], &laws[1], &laws[2]);
+		pb_law_methods(out, scaling, laws);
+		pb_law_with_data(out, laws);
 	}
 	add_file(out, scaling, "fits.csv", "All fits, with 17 digits", pb_scaling_csv);
 	if (any_multiplier)
 		add_file(out, scaling, "multipliers.csv", "Effective parameters of all settings, with 17 digits", pb_multipliers_csv);
+	if (any_optimum)
+		add_file(out, scaling, "optimum.csv", "Where compute is best spent, with 17 digits", pb_optimum_csv);
 }

@@ -22,6 +22,8 @@ const struct pb_row_column pb_row_column_table[] = {
 	TEXT(model),
 	TEXT(family),
 	INTEGER(params),
+	TEXT(model_family),
+	INTEGER(train_tokens),
 	TEXT(model_hash),
 	TEXT(tokenizer_hash),
 	TEXT(quantizer),

@@ -29,6 +29,8 @@ struct pb_row {
 	const char *model;          /* name */
 	const char *family;         /* of the quantizer: "full precision", "k-bit", "SqueezeLLM", ...: colour and marker */
 	int64_t params;
+	const char *model_family;   /* of the model, of which others differ in size or training: "micro" */
+	int64_t train_tokens;       /* that the model was trained on, before any method */
 	const char *model_hash, *tokenizer_hash;
 	const char *quantizer;      /* name */
 	const char *options;        /* effective, canonical JSON object */

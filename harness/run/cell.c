@@ -9,6 +9,7 @@
 #include "core/base/version.h"
 #include "core/counters/counters.h"
 #include "harness/run/machine.h"
+#include "harness/run/origin.h"
 #include "harness/run/recipe_model.h"
 #include "harness/run/weights.h"
 
@@ -21,6 +22,7 @@ static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const str
 	r->reason = pb_rows_string(rows, base->reason);
 	r->model = pb_rows_string(rows, base->model);
 	r->family = pb_rows_string(rows, base->family);
+	r->model_family = pb_rows_string(rows, base->model_family);
 	r->model_hash = pb_rows_string(rows, base->model_hash);
 	r->tokenizer_hash = pb_rows_string(rows, base->tokenizer_hash);
 	r->quantizer = pb_rows_string(rows, base->quantizer);
@@ -40,7 +42,7 @@ static enum pb_status fill_row(struct pb_rows *rows, struct pb_row *r, const str
 	r->calibration = pb_rows_string(rows, base->calibration);
 	if (r->counters)
 		json_incref(r->counters);
-	return r->run && r->cell && r->reason && r->model && r->family && r->model_hash && r->tokenizer_hash && r->quantizer && r->options && r->label && r->size_convention &&
+	return r->run && r->cell && r->reason && r->model && r->family && r->model_family && r->model_hash && r->tokenizer_hash && r->quantizer && r->options && r->label && r->size_convention &&
 		r->backend && r->kernel && r->task && r->task_hash && r->data_hash && r->protocol && r->metric && r->started_utc && r->version && r->machine && r->calibration
 		? PB_OK : pb_out_of_memory(err, "rows");
 }
@@ -55,7 +57,7 @@ static enum pb_status add_row(struct pb_rows *rows, const struct pb_row *base, s
 static struct pb_row blank_row(const struct pb_cell *cell)
 {
 	return (struct pb_row){ .run = cell->run, .cell = cell->key, .status = PB_ROW_OK, .reason = "", .model = cell->model_name ? cell->model_name : "",
-		.family = "", .params = PB_ABSENT, .model_hash = "", .tokenizer_hash = "", .quantizer = "", .options = "{}", .label = cell->label ? cell->label : cell->quantizer,
+		.family = "", .params = PB_ABSENT, .model_family = "", .train_tokens = PB_ABSENT, .model_hash = "", .tokenizer_hash = "", .quantizer = "", .options = "{}", .label = cell->label ? cell->label : cell->quantizer,
 		.wbits = NAN, .effective_bits = NAN, .weight_bytes = PB_ABSENT, .model_bytes = PB_ABSENT, .paper_bytes = NAN, .size_convention = "packed", .backend = cell->backend,
 		.kernel = "", .task = "", .task_hash = "", .data_hash = "", .protocol = "", .metric = "", .value = NAN, .stderr_value = NAN, .n = PB_ABSENT, .chance = NAN,
 		.seed = cell->seed, .quantize_seconds = NAN, .eval_seconds = NAN, .peak_rss_bytes = PB_ABSENT, .started_utc = "", .version = pb_version(),
@@ -399,6 +401,7 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 	struct pb_quantizer_use use = {0};
 	struct pb_model *model = NULL, *trained = NULL;
 	struct pb_tokenizer *tokenizer = NULL;
+	struct pb_origin origin;
 	enum pb_status st;
 
 	if ((st = pb_quantizer_use_parse(&use, run->cell->quantizer, why)))
@@ -411,7 +414,11 @@ static enum pb_status run_model(struct cell_run *run, struct pb_error *why, stru
 		st = pb_workspace_model(w, run->cell->model, &model, why);
 	if (!st)
 		st = pb_workspace_tokenizer(w, run->cell->model, &tokenizer, why);
+	if (!st)
+		st = pb_origin_find(&origin, run->result->arena, run->cell->model->path, model->hash, why);
 	if (!st) {
+		run->base.model_family = origin.family;
+		run->base.train_tokens = origin.tokens;
 		run->base.model = pb_cell_model_name(run->cell->model, model);
 		run->base.model_hash = model->hash;
 		run->base.tokenizer_hash = pb_tokenizer_hash(tokenizer);

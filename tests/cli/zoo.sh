@@ -17,6 +17,7 @@ paretobench world -o . --quiet
 paretobench run "$zoo/family.yaml" -o dry --data . --dry-run --quiet | tail -1 | sed 's/, about.*//'
 paretobench eval micro-xxs -t world_facts,world_agreement,world_cloze,world_story,world_yesno,world_ppl --data . --quiet --format jsonl |
 	sed -E 's/^.*"model":"([^"]*)".*"label":"([^"]*)".*"task":"([^"]*)".*"metric":"([^"]*)","value":([^,]*),"stderr":([^,]*),"n":([^,]*),.*$/\1,"\2",\3,\4,\5,\6,\7/' > scores
+paretobench eval micro-s-long -t world_story --limit 1 --data . --quiet --format jsonl | grep -o '"model_family":[^,]*,"train_tokens":[^,]*' | sort -u
 grep '^micro-xxs,"identity"' "$zoo/scores.csv" > expected
 awk -F, 'FNR == NR { want[FNR] = $0; n = FNR; next }
 { m = split(want[FNR], w, ","); for (i = 1; i <= 7; i++) if (i == 5 || i == 6 ? ($i - w[i]) ^ 2 > 1e-10 * w[i] ^ 2 : $i != w[i]) print "expected " want[FNR] " got " $0 }

@@ -341,11 +341,87 @@ static void test_unsized(void **state)
 	drop(&m);
 }
 
+/* A family by the rows: four sizes on three budgets each, and names that tell nothing. */
+static void test_data(void **state)
+{
+	static const char *const ends[] = { "-short", "", "-long" };
+	struct made m = { 0 };
+	struct pb_rng rng = pb_rng_make(3, 0);
+	const struct pb_law_fit *f, *g;
+	struct pb_section section;
+	struct pb_optimum o;
+	double computes[PB_SCALING_COMPUTES];
+	(void)state;
+	pb_rows_init(&m.rows);
+	for (size_t i = 0; i < 4; i++)
+		for (int k = 0; k < 3; k++)
+			for (int bits = 2; bits <= 16; bits += bits < 4 ? 1 : 12) {
+				char label[16], name[32], cell[64];
+				const double tokens = 20.0 * sizes[i] * pow(5.0, k - 1), n_eff = sizes[i] * (1.0 - exp(-(bits - 0.8) / 0.9));
+				snprintf(label, sizeof label, bits == 16 ? "identity" : "near w%d", bits);
+				add(&m.rows, i, label, bits == 16 ? "full precision" : "k-bit", bits, "nll", (0.5 + 60.0 / pow(n_eff, 0.4) + 90.0 / pow(tokens, 0.4)) * (1.0 + 1e-4 * pb_rng_normal(&rng)));
+				struct pb_row *r = &m.rows.rows[m.rows.n - 1];
+				snprintf(name, sizeof name, "%s%s", r->model, ends[k]);
+				snprintf(cell, sizeof cell, "%s %s", name, label);
+				r->model = pb_rows_string(&m.rows, name);
+				r->cell = pb_rows_string(&m.rows, cell);
+				r->model_family = "toys";
+				r->train_tokens = (int64_t)tokens;
+			}
+	make(&m);
+	f = find(&m.scaling, PB_LAW_DATA, "identity");
+	assert_null(f->reason);
+	assert_string_equal(f->family, "toys");
+	assert_int_equal(f->n, 12);
+	assert_float_equal(f->fit.theta[3], 0.4, 0.01);
+	assert_float_equal(f->fit.theta[4], 0.4, 0.01);
+	g = find(&m.scaling, PB_LAW_PRECISION_DATA, "near");
+	assert_null(g->reason);
+	assert_int_equal(g->n, 48);
+	assert_float_equal(exp(g->fit.theta[0]), 60.0, 1.0);
+	assert_float_equal(exp(g->fit.theta[1]), 90.0, 1.5);
+	assert_float_equal(exp(g->fit.theta[2]), 0.5, 0.005);
+	assert_float_equal(g->fit.theta[4], 0.8, 0.02);
+	assert_true(pb_scaling_has_optimum(g) && !pb_scaling_has_optimum(find(&m.scaling, PB_LAW_LOSS, "identity")));
+	/* With one exponent, 60 / N^a = 90 / D^a where the loss is least: D / N = 1.5^(1 / a). */
+	pb_scaling_computes(g, computes);
+	assert_float_equal(computes[0], 6.0 * sizes[3] * 100.0 * sizes[3], 1e-3 * computes[0]);
+	o = pb_scaling_optimum(g, computes[1]);
+	assert_float_equal(o.ratio[0], pow(1.5, 2.5), 0.1);
+	assert_true(o.ratio[1] < o.ratio[0] && o.ratio[0] < o.ratio[2] && o.ratio[2] - o.ratio[1] < 0.5);
+	assert_float_equal(6.0 * o.params[0] * o.tokens[0], computes[1], 1e-9 * computes[1]);
+	/* The law of sizes alone is of one budget at a time. */
+	f = find(&m.scaling, PB_LAW_LOSS, "identity");
+	assert_string_equal(f->family, "toy");
+	assert_int_equal(f->n, 4);
+	assert_null(find(&m.scaling, PB_LAW_DEGRADATION_DATA, "near")->reason);
+	pb_scaling_section(&section, &m.scaling);
+	OK(pb_section_check(&section, ERR));
+	pb_section_free(&section);
+	drop(&m);
+	/* Names that have nothing in common. */
+	memset(&m, 0, sizeof m);
+	pb_rows_init(&m.rows);
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const names[] = { "ant", "bee", "cat", "dog", "elk", "fox" };
+		add(&m.rows, i, "identity", "full precision", 16, "nll", 0.5 + 60.0 / pow(sizes[i], 0.4));
+		m.rows.rows[i].model = names[i];
+		m.rows.rows[i].model_family = "beasts";
+	}
+	make(&m);
+	assert_int_equal(m.scaling.n, 1);
+	assert_string_equal(m.scaling.fits[0].family, "beasts");
+	assert_int_equal(m.scaling.fits[0].n, 6);
+	assert_null(m.scaling.fits[0].reason);
+	drop(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_precision),
 		cmocka_unit_test(test_unsized),
+		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_fits),
 		cmocka_unit_test(test_csv_and_section),
