@@ -117,7 +117,7 @@ static enum pb_status add_bands(const struct maker *m, struct pb_chart_series *s
 	size_t n = 0;
 	for (size_t i = 0; i < b.n; i++) {
 		bool down = t->axes.higher_is_better[0];
-		for (int end = 0; end < 2; end++) {
+		for (int end = 0; end < 2 && isfinite(b.middle[i]); end++) { /* there is none where in half of the draws nothing is */
 			size_t k = down ? (end || i == 0 ? i : i - 1) : (!end || i + 1 == b.n ? i : i + 1);
 			x[n] = pb_goal_shown(&t->goals[0], b.x[k]);
 			y[n] = pb_goal_shown(&t->goals[1], b.middle[i]);
@@ -170,7 +170,8 @@ static const char *tooltip(const struct pb_tradeoff *t, const struct pb_trade *t
 	return text;
 }
 
-static bool add_cloud(struct pb_chart_series *s, const struct pb_tradeoff *t, const bool *is_drawn, size_t family, bool no_name, struct pb_arena *arena)
+/* Points of a family on the front, or the other ones. */
+static bool add_cloud(struct pb_chart_series *s, const struct pb_tradeoff *t, const bool *is_drawn, size_t family, bool on, struct pb_arena *arena)
 {
 	double *x = pb_arena_alloc(arena, 4 * t->n, sizeof *x);
 	const char **tooltips = pb_arena_alloc(arena, t->n, sizeof *tooltips);
@@ -181,28 +182,33 @@ static bool add_cloud(struct pb_chart_series *s, const struct pb_tradeoff *t, co
 	size_t n = 0;
 	for (size_t i = 0; i < t->n; i++) {
 		const struct pb_trade *trade = &t->trades[i];
-		if (!is_drawn[i] || pb_family_index(trade->point->row->family) != family)
+		if (!is_drawn[i] || trade->on != on || pb_family_index(trade->point->row->family) != family)
 			continue;
 		x[n] = pb_goal_shown(&t->goals[0], trade->at[0]);
 		y[n] = pb_goal_shown(&t->goals[1], trade->at[1]);
-		low[n] = trade->on ? pb_goal_shown(&t->goals[1], trade->at[1] - PB_Z95 * trade->errors[1]) : NAN;
-		high[n] = trade->on ? pb_goal_shown(&t->goals[1], trade->at[1] + PB_Z95 * trade->errors[1]) : NAN;
+		low[n] = on ? pb_goal_shown(&t->goals[1], trade->at[1] - PB_Z95 * trade->errors[1]) : NAN;
+		high[n] = on ? pb_goal_shown(&t->goals[1], trade->at[1] + PB_Z95 * trade->errors[1]) : NAN;
 		if (!(tooltips[n++] = tooltip(t, trade, arena)))
 			return false;
 	}
-	*s = (struct pb_chart_series){ .name = f->name, .no_name = no_name, .ink = f->ink, .shape = f->shape, .n = n, .x = x, .y = y, .low = low, .high = high, .tooltips = tooltips,
+	*s = (struct pb_chart_series){ .name = f->name, .hollow = !on, .ink = f->ink, .shape = f->shape, .n = n, .x = x, .y = y, .low = low, .high = high, .tooltips = tooltips,
 		.marks = true };
 	return true;
 }
 
-/* Adds a series for each family that has points; false when memory is out. */
-static bool add_clouds(struct pb_chart_series *series, size_t *n, const struct pb_tradeoff *t, const bool *is_drawn, bool no_name, struct pb_arena *arena)
+/* Adds the series of each family that has points, the front over the others; a family has its name once. False when memory is out. */
+static bool add_clouds(struct pb_chart_series *series, size_t *n, const struct pb_tradeoff *t, const bool *is_drawn, bool no_names, struct pb_arena *arena)
 {
-	for (size_t family = 0; family < pb_n_families; family++) {
-		if (!add_cloud(&series[*n], t, is_drawn, family, no_name, arena))
-			return false;
-		*n += series[*n].n > 0;
-	}
+	size_t first = *n;
+	for (int on = 0; on < 2; on++)
+		for (size_t family = 0; family < pb_n_families; family++) {
+			if (!add_cloud(&series[*n], t, is_drawn, family, on, arena))
+				return false;
+			series[*n].no_name = no_names;
+			for (size_t k = first; k < *n && series[*n].n; k++)
+				series[k].no_name = series[k].no_name || strcmp(series[k].name, series[*n].name) == 0;
+			*n += series[*n].n > 0;
+		}
 	return true;
 }
 
@@ -238,7 +244,7 @@ static enum pb_status add_pair(struct maker *m, const struct pb_goal *x, bool pa
 		return PB_OK;
 	}
 	bool *is_drawn = pb_arena_alloc(m->arena, t.n, sizeof *is_drawn);
-	struct pb_chart_series *series = pb_arena_alloc(m->arena, pb_n_families + 2, sizeof *series);
+	struct pb_chart_series *series = pb_arena_alloc(m->arena, 2 * pb_n_families + 3, sizeof *series);
 	if (!is_drawn || !series)
 		return pb_out_of_memory(m->err, "a report");
 	st = choose_drawn(m, &t, is_drawn, &n_drawn);
@@ -251,15 +257,15 @@ static enum pb_status add_pair(struct maker *m, const struct pb_goal *x, bool pa
 	series[1].name = "front";
 	series[1].width = panel ? 1.5 : 2.0;
 	const char *slug = pb_arena_printf(m->arena, "front-by-%s", pb_goal_name(x));
-	const char *title = pb_arena_printf(m->arena, "%s by %s", m->input->main->title, pb_goal_shown_title(x));
+	const char *described = pb_arena_printf(m->arena, "%s by %s", m->input->main->title, pb_goal_shown_title(x)), *title = panel ? pb_goal_shown_title(x) : described;
 	const char *x_title = axis_title(x, m->arena), *y_title = axis_title(&goals[1], m->arena);
 	const char *caption = pb_arena_printf(m->arena, "%zu of %zu points have this number%s, %zu are on the front (the line).%s%s", t.n, m->input->main->n_points,
 		n_drawn < t.n ? pb_arena_printf(m->arena, " and %zu that are on their family's front are drawn", n_drawn) : "", t.n_on,
 		panel ? "" : " Grey: what 5 to 95 % of the draws attain, dashed what half of them do. Intervals are of 95 %, for points on the front.", measured_with(x));
-	if (!slug || !title || !x_title || !y_title || !caption || !add_clouds(series, &n, &t, is_drawn, panel, m->arena))
+	if (!slug || !described || !x_title || !y_title || !caption || !add_clouds(series, &n, &t, is_drawn, panel, m->arena))
 		return pb_out_of_memory(m->err, "a report");
 	const struct pb_section_chart chart = { .slug = slug, .note = "", .caption = caption, .panel = panel,
-		.chart = { .title = title, .x_title = x_title, .y_title = y_title, .description = title, .x_kind = pb_goal_axis(x), .y_kind = pb_goal_axis(&goals[1]), .series = series,
+		.chart = { .title = title, .x_title = x_title, .y_title = y_title, .description = described, .x_kind = pb_goal_axis(x), .y_kind = pb_goal_axis(&goals[1]), .series = series,
 			.n_series = n } };
 	pb_section_chart(m->section, &chart);
 	return PB_OK;
@@ -354,7 +360,7 @@ static enum pb_status add_levels(struct maker *m, struct pb_chart_series *series
 static enum pb_status add_triple_chart(struct maker *m, const struct pb_tradeoff *t)
 {
 	bool *is_drawn = pb_arena_alloc(m->arena, t->n, sizeof *is_drawn);
-	struct pb_chart_series *series = pb_arena_alloc(m->arena, pb_n_families + LEVELS, sizeof *series);
+	struct pb_chart_series *series = pb_arena_alloc(m->arena, 2 * pb_n_families + LEVELS + 1, sizeof *series);
 	size_t n_drawn, n = 0;
 	if (!is_drawn || !series)
 		return pb_out_of_memory(m->err, "a report");
@@ -457,7 +463,7 @@ static enum pb_status add_triple(struct maker *m, const struct pb_goal *x, const
 static enum pb_status find(const struct maker *m, struct pb_goal *goal, const char *option, const char *name)
 {
 	const struct pb_goal value = value_of(m);
-	enum pb_status st = pb_goal_find(goal, m->input->fronts, option, name, m->err);
+	enum pb_status st = pb_goal_find(goal, m->input->fronts, true, option, name, m->err);
 	if (st == PB_OK && same_goal(goal, &value))
 		st = pb_fail(m->err, PB_USAGE, "%s %s: that is the value of the fronts itself\nchoose another value of the fronts with --y", option, name);
 	return st;
@@ -481,7 +487,7 @@ enum pb_status pb_axes_section(struct pb_section *out, const struct pb_axes_inpu
 		z = cost(PB_BY_SIZE);
 	if (!input->x && same_goal(&x, &z))
 		x = cost(PB_BY_SECONDS);
-	pb_section_text(out, "%s against what else a setting costs; colours and markers as in the first figure, each line the front of its panel.", input->main->title);
+	pb_section_text(out, "%s against what else a setting costs; colours and markers as in the first figure, each line the front of its panel, and dominated points small.", input->main->title);
 	if (input->x && !(same_goal(&x, &(struct pb_goal){ NULL, PB_BY_SIZE })))
 		st = add_pair(&m, &x, false);
 	if (st == PB_OK)

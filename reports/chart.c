@@ -354,6 +354,13 @@ static const char *tooltip(struct pen *pen, const struct pb_chart_series *s, siz
 	return pb_text_c(t);
 }
 
+static void put_marker(const struct pen *pen, const struct pb_chart_series *s, double x, double y, double radius)
+{
+	const struct pb_stroke outline = { s->hollow ? s->ink : PB_INK_OUTLINE, 0.8, PB_SOLID };
+	enum pb_ink fill = !s->hollow ? s->ink : s->shape == PB_SHAPE_CROSS ? PB_INK_NONE : PB_INK_PAPER;
+	pb_canvas_marker(pen->c, s->shape, x, y, s->hollow ? radius - 1.0 : radius, fill, outline);
+}
+
 static void draw_mark(struct pen *pen, const struct pb_chart_series *s, size_t i)
 {
 	const struct pb_stroke outline = { PB_INK_OUTLINE, 0.8, PB_SOLID };
@@ -374,7 +381,7 @@ static void draw_mark(struct pen *pen, const struct pb_chart_series *s, size_t i
 	else if (place < 0.0)
 		pb_canvas_marker(pen->c, PB_SHAPE_DOWN, to_x(f, s->x[i]), f->top + f->plot_h - BEYOND, 5.0, s->ink, outline);
 	else
-		pb_canvas_marker(pen->c, s->shape, to_x(f, s->x[i]), to_y(f, s->y[i]), radius, s->ink, outline);
+		put_marker(pen, s, to_x(f, s->x[i]), to_y(f, s->y[i]), radius);
 	pb_canvas_close(pen->c);
 }
 
@@ -406,7 +413,6 @@ static void draw_arrow(struct pen *pen, const struct pb_chart_series *s)
 
 static void draw_names(const struct pen *pen)
 {
-	const struct pb_stroke outline = { PB_INK_OUTLINE, 0.8, PB_SOLID };
 	const struct pb_figure *f = pen->f;
 	for (size_t k = 0; k < f->chart->n_series; k++) {
 		const struct pb_chart_series *s = &f->chart->series[k];
@@ -417,7 +423,7 @@ static void draw_names(const struct pen *pen)
 		if (s->line)
 			pb_canvas_line(pen->c, x, y, x + 20.0, y, (struct pb_stroke){ s->ink, s->width > 0.0 ? s->width : 1.5, s->dash });
 		if (s->marks)
-			pb_canvas_marker(pen->c, s->shape, x + 10.0, y, 4.0, s->ink, outline);
+			put_marker(pen, s, x + 10.0, y, 4.0);
 		pb_canvas_text(pen->c, x + SAMPLE, label->box.y + 10.0, PB_LEFT, PB_LABEL_SIZE, false, PB_INK_TEXT, f->label_texts[k].text);
 	}
 }

@@ -18,6 +18,7 @@ struct pb_chart_series {
 	const double *low, *high;       /* interval of each y; NULL, or NaN at a point: none */
 	const char *const *tooltips;    /* of the marks; NULL: name and numbers */
 	bool line, marks;
+	bool hollow;                    /* marks are small outlines: what does not count */
 	bool band;                      /* the interval as a grey area under everything; else as bars */
 	double width;                   /* of the line; 0: 1.5 */
 	enum pb_dash dash;

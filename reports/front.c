@@ -548,6 +548,37 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
 	return pb_text_check(out, err);
 }
 
+/* Which metric stands for a task: the smaller the better. */
+static unsigned metric_rank(const char *metric)
+{
+	static const char *const order[] = { "acc", "acc_norm", "ppl_word", "ppl_token", "bits_per_byte", "kld", "nll" };
+	for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
+		if (strcmp(metric, order[i]) == 0)
+			return i;
+	return 100;
+}
+
+static bool same_task(const struct pb_front *a, const struct pb_front *b)
+{
+	return strcmp(a->task, b->task) == 0 && strcmp(a->task_hash, b->task_hash) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
+		strcmp(a->backend, b->backend) == 0;
+}
+
+bool pb_front_stands_for_task(const struct pb_fronts *fronts, const struct pb_front *front)
+{
+	if (front->n_points == 0)
+		return false;
+	for (size_t i = 0; i < fronts->n; i++) {
+		const struct pb_front *other = &fronts->fronts[i];
+		if (other == front || other->is_mean || other->n_points == 0 || !same_task(other, front))
+			continue;
+		unsigned a = metric_rank(other->metric), b = metric_rank(front->metric);
+		if (a < b || (a == b && other < front))
+			return false;
+	}
+	return true;
+}
+
 bool pb_front_is_percent(const struct pb_front *front)
 {
 	return strncmp(front->metric, "acc", 3) == 0 || strcmp(front->metric, "exact_match") == 0;

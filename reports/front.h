@@ -90,6 +90,8 @@ size_t pb_front_replicates(const struct pb_front *front);
 double pb_point_by(const struct pb_point *point, enum pb_by by);
 /* Whether nobody has counted the point's size: such points are drawn, and are on no front. */
 bool pb_point_is_claimed(const struct pb_point *point);
+/* Whether the metric is the one that stands for its task: accuracy before perplexity before divergence. */
+bool pb_front_stands_for_task(const struct pb_fronts *fronts, const struct pb_front *front);
 /* Whether the metric is a fraction that is shown in percent. */
 bool pb_front_is_percent(const struct pb_front *front);
 /* Whether a value axis is logarithmic: perplexities, divergences, losses. */

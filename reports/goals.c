@@ -7,42 +7,42 @@
 
 /* --- names --- */
 
-static bool is_named(const struct pb_front *f, const char *name)
+static bool is_named(const struct pb_fronts *fronts, const struct pb_front *f, const char *name)
 {
 	const char *colon = strchr(name, ':');
-	if (strcmp(name, f->slug) == 0 || strcmp(name, f->metric) == 0 || strcmp(name, f->task) == 0)
+	if (strcmp(name, f->slug) == 0 || strcmp(name, f->metric) == 0 || (strcmp(name, f->task) == 0 && pb_front_stands_for_task(fronts, f)))
 		return true;
 	return colon && strncmp(name, f->task, (size_t)(colon - name)) == 0 && !f->task[colon - name] && strcmp(colon + 1, f->metric) == 0;
 }
 
-static enum pb_status no_goal(const struct pb_fronts *fronts, const char *option, const char *name, bool several, struct pb_error *err)
+static enum pb_status no_goal(const struct pb_fronts *fronts, bool may_be_cost, const char *option, const char *name, bool several, struct pb_error *err)
 {
 	struct pb_text names = { 0 };
-	for (enum pb_by by = 0; !several && by < PB_BYS; by++)
+	for (enum pb_by by = 0; !several && may_be_cost && by < PB_BYS; by++)
 		pb_text_printf(&names, "%s%s", by ? ", " : "", pb_by_name(by));
 	for (size_t i = 0; i < fronts->n; i++)
-		if (fronts->fronts[i].n_points && (!several || is_named(&fronts->fronts[i], name)))
+		if (fronts->fronts[i].n_points && (!several || is_named(fronts, &fronts->fronts[i], name)))
 			pb_text_printf(&names, "%s%s", names.length ? ", " : "", fronts->fronts[i].slug);
 	enum pb_status st = pb_text_check(&names, err);
 	if (st == PB_OK)
-		st = pb_fail(err, PB_USAGE, several ? "%s %s: several values have this name\nchoose one of %s" : "%s %s: these rows have no such axis\nchoose one of %s", option, name,
+		st = pb_fail(err, PB_USAGE, several ? "%s %s: several values have this name\nchoose one of %s" : may_be_cost ? "%s %s: these rows have no such axis\nchoose one of %s" : "%s %s: these rows have no such value\nchoose one of %s", option, name,
 			pb_text_c(&names));
 	pb_text_free(&names);
 	return st;
 }
 
-enum pb_status pb_goal_find(struct pb_goal *out, const struct pb_fronts *fronts, const char *option, const char *name, struct pb_error *err)
+enum pb_status pb_goal_find(struct pb_goal *out, const struct pb_fronts *fronts, bool may_be_cost, const char *option, const char *name, struct pb_error *err)
 {
 	const struct pb_front *found = NULL, *mean = NULL;
 	size_t n = 0, n_means = 0;
 	for (enum pb_by by = 0; by < PB_BYS; by++)
-		if (strcmp(name, pb_by_name(by)) == 0) {
+		if (may_be_cost && strcmp(name, pb_by_name(by)) == 0) {
 			*out = (struct pb_goal){ NULL, by };
 			return PB_OK;
 		}
 	for (size_t i = 0; i < fronts->n; i++) {
 		const struct pb_front *f = &fronts->fronts[i];
-		if (!f->n_points || !is_named(f, name))
+		if (!f->n_points || !is_named(fronts, f, name))
 			continue;
 		if (strcmp(name, f->slug) == 0) {
 			*out = (struct pb_goal){ f, PB_BYS };
@@ -58,7 +58,7 @@ enum pb_status pb_goal_find(struct pb_goal *out, const struct pb_fronts *fronts,
 		found = mean;
 	}
 	if (n != 1)
-		return no_goal(fronts, option, name, n > 1, err);
+		return no_goal(fronts, may_be_cost, option, name, n > 1, err);
 	*out = (struct pb_goal){ found, PB_BYS };
 	return PB_OK;
 }

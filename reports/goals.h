@@ -11,9 +11,10 @@ struct pb_goal {
 	const struct pb_front *front;   /* NULL: a cost */
 	enum pb_by by;
 };
-/* By name: a cost ("size"), a front's slug ("world-ppl-nll"), TASK:METRIC, a metric or a task that only one front with points has; the
- * mean of accuracies comes first. PB_USAGE, with all names that there are. option: who asks, "--y". */
-enum pb_status pb_goal_find(struct pb_goal *out, const struct pb_fronts *fronts, const char *option, const char *name, struct pb_error *err) PB_MUST_CHECK;
+/* By name: a cost ("size", where one may be), a front's slug ("world-ppl-nll"), TASK:METRIC, a task (the metric
+ * that stands for it), a metric that only one front with points has; the mean of accuracies comes first. PB_USAGE, with all names that
+ * there are. option: who asks, "--y". */
+enum pb_status pb_goal_find(struct pb_goal *out, const struct pb_fronts *fronts, bool may_be_cost, const char *option, const char *name, struct pb_error *err) PB_MUST_CHECK;
 const char *pb_goal_name(const struct pb_goal *goal);
 bool pb_goal_higher_is_better(const struct pb_goal *goal);
 /* As figures and tables show it: percent, milliseconds, millijoules. */

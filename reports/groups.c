@@ -15,12 +15,13 @@ static double worse(bool higher_is_better, double a, double b)
 	return higher_is_better ? fmin(a, b) : fmax(a, b);
 }
 
-static bool take_named(const json_t *object, const char *name, double *out)
+static bool take_named(const json_t *object, const char *name, double least, double *out)
 {
 	const json_t *value = json_object_get(object, name);
-	if (json_is_number(value))
+	bool is_there = json_is_number(value) && json_number_value(value) > least;
+	if (is_there)
 		*out = json_number_value(value);
-	return json_is_number(value);
+	return is_there;
 }
 
 enum pb_status pb_corner_make(struct pb_corner *out, const struct pb_tradeoff *t, const char *named, struct pb_error *err)
@@ -38,8 +39,8 @@ enum pb_status pb_corner_make(struct pb_corner *out, const struct pb_tradeoff *t
 		enum pb_status st = pb_json_parse(&object, "reference", named, strlen(named), err);
 		if (st != PB_OK)
 			return st;
-		c.has_cost = take_named(object, pb_goal_name(&t->goals[0]), &c.cost);
-		c.has_value = take_named(object, front->metric, &c.value);
+		c.has_cost = take_named(object, pb_goal_name(&t->goals[0]), 0.0, &c.cost);
+		c.has_value = take_named(object, front->metric, -INFINITY, &c.value);
 		json_decref(object);
 	}
 	*out = c;

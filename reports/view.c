@@ -32,37 +32,6 @@ static const char *keep(const struct pb_view *view, struct pb_text *t)
 	return s;
 }
 
-/* Which metric stands for a task: the smaller the better. */
-static unsigned metric_rank(const char *metric)
-{
-	static const char *const order[] = { "acc", "acc_norm", "ppl_word", "ppl_token", "bits_per_byte", "kld", "nll" };
-	for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
-		if (strcmp(metric, order[i]) == 0)
-			return i;
-	return 100;
-}
-
-static bool same_task(const struct pb_front *a, const struct pb_front *b)
-{
-	return strcmp(a->task, b->task) == 0 && strcmp(a->task_hash, b->task_hash) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
-		strcmp(a->backend, b->backend) == 0;
-}
-
-static bool stands_for_task(const struct pb_fronts *fronts, const struct pb_front *front)
-{
-	if (front->n_points == 0)
-		return false;
-	for (size_t i = 0; i < fronts->n; i++) {
-		const struct pb_front *other = &fronts->fronts[i];
-		if (other == front || other->is_mean || other->n_points == 0 || !same_task(other, front))
-			continue;
-		unsigned a = metric_rank(other->metric), b = metric_rank(front->metric);
-		if (a < b || (a == b && other < front))
-			return false;
-	}
-	return true;
-}
-
 /* The main figure: what was asked for, else the mean of accuracies, else the first perplexity, else the first front there is. */
 static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
 {
@@ -72,9 +41,7 @@ static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
 		return pb_out_of_memory(err, "a report");
 	if (view->input->y) {
 		struct pb_goal goal;
-		enum pb_status st = pb_goal_find(&goal, fronts, "--y", view->input->y, err);
-		if (st == PB_OK && !goal.front)
-			st = pb_fail(err, PB_USAGE, "--y %s: that is a cost, and fronts are of values\nname a cost with --x or --z", view->input->y);
+		enum pb_status st = pb_goal_find(&goal, fronts, false, "--y", view->input->y, err);
 		if (st != PB_OK)
 			return st;
 		view->main = goal.front;
@@ -82,7 +49,7 @@ static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
 	const struct pb_front *first = NULL, *ppl = NULL, *mean = NULL;
 	for (size_t i = 0; i < fronts->n; i++) {
 		const struct pb_front *f = &fronts->fronts[i];
-		if (f->n_points == 0 || !(f->is_mean || stands_for_task(fronts, f)))
+		if (f->n_points == 0 || !(f->is_mean || pb_front_stands_for_task(fronts, f)))
 			continue;
 		if (f->is_mean && !mean)
 			mean = f;
@@ -97,7 +64,7 @@ static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
 		view->columns[view->n_columns++] = view->main;
 	for (size_t i = 0; i < fronts->n; i++) {
 		const struct pb_front *f = &fronts->fronts[i];
-		if (f != view->main && f->n_points > 0 && (f->is_mean || stands_for_task(fronts, f)))
+		if (f != view->main && f->n_points > 0 && (f->is_mean || pb_front_stands_for_task(fronts, f)))
 			view->columns[view->n_columns++] = f;
 	}
 	for (size_t i = 0; view->main && i < view->main->n_points; i++) {

@@ -204,6 +204,25 @@ static enum pb_status add_parameters(struct pb_cli *cli, const struct pb_records
 	return st;
 }
 
+/* The corner of volumes that the sweeps of the runs name: one, or none when they differ. */
+static enum pb_status read_reference(struct pb_cli *cli, const struct pb_records *records, struct pb_report_input *input, struct pb_error *err)
+{
+	enum pb_status st = PB_OK;
+
+	for (size_t i = 0; !st && i < records->n; i++) {
+		const char *text = "";
+
+		st = pb_store_get(records->stores[i], cli->arena, "reference", &text, err);
+		if (!st && input->reference && strcmp(text, input->reference) != 0)
+			input->reference_note = ", since the sweeps of these runs name different ones";
+		else if (!st)
+			input->reference = text;
+	}
+	if (input->reference_note)
+		input->reference = "";
+	return st;
+}
+
 /* What papers claim, and what the rows say of it. */
 static enum pb_status add_claims(struct pb_cli *cli, const struct pb_records *records, struct parts *parts, struct pb_error *err)
 {
@@ -260,6 +279,8 @@ static enum pb_status report_run(void *state, struct pb_cli *cli, int *code, str
 			.created_utc = fact(facts, n_facts, "created_utc"), .trainings = &trainings, .items = &items, .x = s->x, .y = s->y, .z = s->z };
 		st = add_orders(cli, &records, &parts, err);
 	}
+	if (!st)
+		st = read_reference(cli, &records, &input, err);
 	if (!st)
 		st = add_study(cli, &records, &parts, err);
 	if (!st && pb_movement_section(&parts.movement, &records.rows, cli->arena))

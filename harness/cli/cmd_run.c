@@ -197,7 +197,8 @@ const struct pb_command pb_cmd_run = {
 		"that are trained are by `training: {data: FILE, format}` (a text, or world_train); models are kept in DIR/trained. A model\n"
 		"of the sweep is a name, a path, {path, tokenizer, name}, or {recipe, share, name}, which is trained first, on that share of the\n"
 		"recipe's steps, into DIR/models; with `quantizers` and `seeds` it has some of its own. Orders of settings that papers lead one\n"
-		"to expect go into `expect: [{better, worse, task, metric, source}]`; the report tests them.",
+		"to expect go into `expect: [{better, worse, task, metric, source}]`; the report tests them. The corner of\n"
+		"volumes is `reference: {size: 4MiB, acc: 0.25, nll: 6}`: costs and metrics by name; without it the report takes one by rule.",
 	.keys = pb_calibration_options,
 	.keys_title = "calibration: beside data (a text, world_calib, or ready tensors)",
 	.flags = flags,

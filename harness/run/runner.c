@@ -73,6 +73,7 @@ static enum pb_status write_facts(struct runner *r, struct pb_error *err)
 	const char *before = "";
 	const struct { const char *key, *value; } facts[] = {
 		{ "name", r->sweep->name }, { "sweep", r->sweep->text }, { "command", r->options->command }, { "version", pb_version() }, { "expect", r->sweep->expect },
+		{ "reference", r->sweep->reference },
 	};
 	enum pb_status st = arena ? pb_store_get(r->store, arena, "created_utc", &before, err) : pb_out_of_memory(err, "the record");
 

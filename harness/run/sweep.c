@@ -7,6 +7,7 @@
 #include "core/base/yaml.h"
 #include "harness/run/calibration.h"
 #include "harness/run/expect.h"
+#include "harness/run/reference.h"
 #include "harness/run/settings.h"
 #include "harness/run/trained.h"
 #include "harness/run/zoo.h"
@@ -363,7 +364,7 @@ static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *r
 
 	if (list_length(models) == 0 || list_length(quantizers) == 0 || list_length(tasks) == 0)
 		return pb_yaml_fail(root, r->err, "a sweep needs models, quantizers and tasks, each with at least one entry");
-	s->expect = "";
+	s->expect = s->reference = "";
 	s->models = pb_arena_alloc(s->arena, list_length(models), sizeof(*s->models));
 	s->tasks = pb_arena_alloc(s->arena, list_length(tasks), sizeof(*s->tasks));
 	if (!s->models || !s->tasks)
@@ -380,6 +381,8 @@ static enum pb_status read_lists(struct sweep_reader *r, const struct pb_yaml *r
 		st = read_model(r, list_at(models, i), &s->models[s->n_models++]);
 	if (!st && pb_yaml_get(root, "expect"))
 		st = pb_expect_read(s, &r->all, pb_yaml_get(root, "expect"), r->err);
+	if (!st && pb_yaml_get(root, "reference"))
+		st = pb_reference_read(s, pb_yaml_get(root, "reference"), r->err);
 	return st;
 }
 
@@ -396,7 +399,7 @@ static enum pb_status read_name(struct sweep_reader *r, const struct pb_yaml *no
 
 static enum pb_status read_root(struct sweep_reader *r, const struct pb_yaml *root)
 {
-	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "training", "seeds", "limits", "expect", NULL };
+	static const char *const keys[] = { "name", "models", "quantizers", "backends", "tasks", "limit", "calibration", "training", "seeds", "limits", "expect", "reference", NULL };
 	const struct pb_yaml *node;
 	struct pb_sweep *s = r->sweep;
 	uint64_t limit = 0;

@@ -44,6 +44,7 @@ struct pb_sweep {
 	struct pb_training_spec *training;          /* or NULL */
 	struct pb_limits limits;
 	const char *expect;         /* orders that are expected (reports/orders.h), "" for none: a fact of the run */
+	const char *reference;      /* corner of volumes (reports/groups.h), "" for none: a fact of the run */
 	const char *text;           /* the file as read */
 };
 

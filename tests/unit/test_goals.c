@@ -90,25 +90,27 @@ static void test_names(void **state)
 	struct pb_goal g;
 	struct pb_error err = { 0 };
 	start(&b);
-	OK(pb_goal_find(&g, &b.fronts, "--x", "energy", ERR));
+	OK(pb_goal_find(&g, &b.fronts, true, "--x", "energy", ERR));
 	assert_true(!g.front && g.by == PB_BY_ENERGY);
 	static const char *const names[] = { "nll", "text", "text:nll", "text-nll" };
 	for (size_t i = 0; i < 4; i++) {
-		OK(pb_goal_find(&g, &b.fronts, "--x", names[i], ERR));
+		OK(pb_goal_find(&g, &b.fronts, true, "--x", names[i], ERR));
 		assert_ptr_equal(g.front, &b.fronts.fronts[1]);
 	}
-	assert_int_equal(pb_goal_find(&g, &b.fronts, "--x", "text:acc", &err), PB_USAGE);
+	assert_int_equal(pb_goal_find(&g, &b.fronts, true, "--x", "text:acc", &err), PB_USAGE);
 	assert_string_equal(err.text, "--x text:acc: these rows have no such axis\nchoose one of size, bits, paper, weights, params, seconds, energy, quiz-acc, text-nll");
+	assert_int_equal(pb_goal_find(&g, &b.fronts, false, "--y", "size", &err), PB_USAGE);
+	assert_string_equal(err.text, "--y size: these rows have no such value\nchoose one of quiz-acc, text-nll");
 	pb_fronts_free(&b.fronts);
 	add(&b.rows, "a", "VPTQ", "other", "nll", 1024, 1.0, 3.0);
 	OK(pb_fronts_make(&b.fronts, &b.rows, ERR));
-	assert_int_equal(pb_goal_find(&g, &b.fronts, "--y", "nll", &err), PB_USAGE);
+	assert_int_equal(pb_goal_find(&g, &b.fronts, false, "--y", "nll", &err), PB_USAGE);
 	assert_string_equal(err.text, "--y nll: several values have this name\nchoose one of other-nll, text-nll");
 	/* Of accuracies that there are several of, the mean. */
 	add(&b.rows, "a", "VPTQ", "other", "acc", 1024, 1.0, 0.5);
 	pb_fronts_free(&b.fronts);
 	OK(pb_fronts_make(&b.fronts, &b.rows, ERR));
-	OK(pb_goal_find(&g, &b.fronts, "--y", "acc", ERR));
+	OK(pb_goal_find(&g, &b.fronts, false, "--y", "acc", ERR));
 	assert_true(g.front->is_mean);
 	stop(&b);
 }

@@ -135,6 +135,10 @@ static void test_expectations(void **state)
 	pb_sweep_free(s);
 	assert_int_equal(parse(&s, "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\n", &err), PB_OK);
 	assert_string_equal(s->expect, "");
+	assert_string_equal(s->reference, "");
+	pb_sweep_free(s);
+	assert_int_equal(parse(&s, "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nreference: {size: 4MiB, acc: 0.5, bits: 16}\n", &err), PB_OK);
+	assert_string_equal(s->reference, "{\"acc\":0.5,\"bits\":16.0,\"size\":4194304.0}");
 	pb_sweep_free(s);
 }
 
@@ -181,6 +185,10 @@ static void test_mistakes_have_a_place(void **state)
 		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: \"rtn:bits=2\", task: boolq, metric: acc, source: x}\n", ":5:", "boolq: not a task" },
 		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: \"rtn:bits=2\", task: piqa, metric: nll, source: x}\n", ":5:", "no metric 'nll'" },
 		{ "models: [m.bin]\nquantizers: [rtn: {bits: [2, 3]}]\ntasks: [piqa]\nexpect:\n  - {better: \"rtn:bits=3\", worse: \"rtn:bits=2\", paper: y, task: piqa, metric: acc, source: x}\n", ":5:", "paper" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nreference: 3\n", ":4:", "{size: 4MiB" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nreference: {size: much}\n", ":4:19:", "not a size" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nreference: {bits: 0}\n", ":4:19:", "" },
+		{ "models: [m.bin]\nquantizers: [rtn]\ntasks: [piqa]\nreference: {acc: 0, nll: 3}\n", ":4:21:", "nll: neither a cost" },
 	};
 
 	(void)state;
