@@ -10,6 +10,7 @@
 #define MARGIN 48.0
 #define WIDTH (PAGE_W - 2 * MARGIN)
 #define BOTTOM (PAGE_H - 56.0)
+#define HEADING 36.0            /* height of a heading */
 #define TABLE_SIZE 7.0
 #define TABLE_LINE 11.0
 #define VALUES_A_TABLE 3        /* value columns side by side; more of them follow in further tables */
@@ -169,6 +170,7 @@ static enum pb_status put_panels(struct flow *f)
 	enum pb_status st = PB_OK;
 	if (v->n_columns < 2)
 		return PB_OK;
+	need(f, HEADING + room);
 	put_heading(f, "Each task");
 	for (size_t i = 1; i < v->n_columns && st == PB_OK; i++) {
 		bool right = i % 2 == 0;
@@ -408,12 +410,14 @@ static enum pb_status put_chart(struct flow *f, const struct pb_section_chart *c
 	const double half = (WIDTH - 14.0) / 2.0;
 	const enum pb_figure_size size = chart->panel ? PB_FIGURE_PANEL : PB_FIGURE_FULL;
 	struct pb_figure *figure = NULL;
-	double height = 0.0;
+	struct pb_text caption = { 0 };
+	double height = 0.0, below = chart->panel ? 0.0 : 12.0 * (double)pb_measure_wrap(f->measure, 8.0, WIDTH, chart->caption, &caption);
+	end_text(f, &caption);
 	enum pb_status st = pb_chart_make(&figure, &chart->chart, size, chart->note, f->measure, f->err);
 	if (st != PB_OK)
 		return st;
 	if (!right)
-		need(f, (chart->panel ? half : WIDTH) / pb_figure_width(figure) * pb_figure_height(figure) + 10.0);
+		need(f, (chart->panel ? half : WIDTH) / pb_figure_width(figure) * pb_figure_height(figure) + 10.0 + below);
 	put_drawing(f, figure, false, MARGIN + (right ? half + 14.0 : 0.0), chart->panel ? half : WIDTH, &height);
 	if (!chart->panel || right || last)
 		f->y += height + 6.0;
@@ -422,14 +426,34 @@ static enum pb_status put_chart(struct flow *f, const struct pb_section_chart *c
 	return PB_OK;
 }
 
+/* In as many lines as it needs. */
+static void put_subheading(struct flow *f, const char *s)
+{
+	struct pb_text t = { 0 };
+	(void)pb_measure_wrap(f->measure, 10.0, BOLD_SHARE * WIDTH, s, &t);
+	f->y += 8.0;
+	for (char *line = t.length ? t.data : NULL; line;) {
+		char *next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		pb_canvas_text(f->canvas, MARGIN, f->y + 10.0, PB_LEFT, 10.0, true, PB_INK_TEXT, line);
+		f->y += next ? 13.0 : 16.0;
+		line = next;
+	}
+	end_text(f, &t);
+}
+
 static enum pb_status put_section(struct flow *f, const struct pb_section *section)
 {
 	struct pb_text t = { 0 };
 	enum pb_status st = PB_OK;
 	size_t n_panels = 0;
 	/* The heading is not left alone. */
-	if (section->n_blocks && section->blocks[0].kind == PB_SECTION_CHART)
-		need(f, 400.0);
+	size_t first = 0;
+	while (first < section->n_blocks && (section->blocks[first].kind == PB_SECTION_TEXT || section->blocks[first].kind == PB_SECTION_NOTE))
+		first++;
+	if (first < section->n_blocks && section->blocks[first].kind == PB_SECTION_CHART)
+		need(f, 40.0 * (double)first + (section->blocks[first].chart->panel ? 250.0 : 430.0));
 	put_heading(f, section->title);
 	for (size_t i = 0; i < section->n_blocks && st == PB_OK; i++) {
 		const struct pb_section_block *block = &section->blocks[i];
@@ -437,10 +461,8 @@ static enum pb_status put_section(struct flow *f, const struct pb_section *secti
 		bool is_panel = block->kind == PB_SECTION_CHART && block->chart->panel;
 		switch (block->kind) {
 		case PB_SECTION_HEADING:
-			need(f, 60.0);
-			f->y += 8.0;
-			pb_canvas_text(f->canvas, MARGIN, f->y + 10.0, PB_LEFT, 10.0, true, PB_INK_TEXT, block->text);
-			f->y += 16.0;
+			need(f, next && next->kind == PB_SECTION_CHART ? next->chart->panel ? 230.0 : 420.0 : 60.0);
+			put_subheading(f, block->text);
 			break;
 		case PB_SECTION_TEXT:
 			put_text(f, MARGIN, 9.0, PB_INK_TEXT, block->text);
