@@ -65,8 +65,8 @@ static void add_factor(struct pb_section_table *table, double epsilon)
 static void add_family_pairs(struct pb_section *section, const struct pb_groups *g)
 {
 	static const struct pb_section_column columns[] = {
-		{ "first", false, false }, { "second", false, false }, { "first covers second at", true, false }, { "second covers first at", true, false },
-		{ "of the second's front dominated", true, false }, { "of the first's", true, false }, { "volume, first \u2212 second", true, false }, { "P(larger)", true, false },
+		{ "first", false, false }, { "second", false, false }, { "covers at", true, false }, { "covered at", true, false }, { "dominates", true, false },
+		{ "dominated", true, false }, { "\u0394 volume", true, false }, { "P(larger)", true, false },
 	};
 	bool any = false;
 	for (size_t i = 0; i < g->n_pairs; i++)
@@ -74,7 +74,8 @@ static void add_family_pairs(struct pb_section *section, const struct pb_groups 
 	if (!any)
 		return;
 	pb_section_text(section, "Pairs of families. \u201cCovers at\u201d is the multiplicative epsilon indicator: when %s and errors%s of the first are divided by this factor, each point of the "
-		"second is matched or beaten; at most 1 means that it is so already. P(larger) is the share of draws in which the first's volume is the larger one. pairs.csv has additive indicators, and "
+		"second is matched or beaten; at most 1 means that it is so already; \u201ccovered at\u201d is the other way round. The first dominates so many points of the second's front, and so many of "
+		"its own are dominated. \u0394 volume is first \u2212 second, P(larger) the share of draws in which the first's volume is the larger one. pairs.csv has additive indicators, and "
 		"pairs of methods.", pb_goal_shown_title(cost_of(g)), front_of(g)->higher_is_better ? " (1 \u2212 value)" : "");
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
 	for (size_t i = 0; i < g->n_pairs; i++) {
@@ -87,7 +88,7 @@ static void add_family_pairs(struct pb_section *section, const struct pb_groups 
 		add_factor(table, p->epsilon[1]);
 		pb_table_number(table, (double)p->dominated[0] / (double)p->second->n_front, "%zu of %zu", p->dominated[0], p->second->n_front);
 		pb_table_number(table, (double)p->dominated[1] / (double)p->first->n_front, "%zu of %zu", p->dominated[1], p->first->n_front);
-		pb_table_number(table, p->volume, "%+.4g (%+.4g to %+.4g)", p->volume, p->volume_low, p->volume_high);
+		pb_table_number(table, p->volume, "%+.3g (%+.3g to %+.3g)", p->volume, p->volume_low, p->volume_high);
 		pb_table_number(table, p->p_volume, "%.3f", p->p_volume);
 	}
 }
