@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "harness/cli/cli.h"
 #include "reports/stats/fit.h"
+#include "reports/stats/statistics.h"
 
 #define LARGEST_FILE (64u << 20)
 #define RESAMPLES 1000
@@ -16,6 +17,8 @@ struct fit_state {
 	const char *form, *y, *format;
 	const char *columns[PB_FORM_VARIABLES + 1];     /* "name=column", as given */
 	size_t n_columns;
+	const char *at[PB_FORM_PARAMETERS];             /* "name=value", as given */
+	size_t n_at;
 	double huber;
 	uint64_t drop;
 	bool no_bootstrap;
@@ -27,6 +30,7 @@ static const struct pb_flag flags[] = {
 	{ "y", 'y', "COLUMN", "column of what is predicted (default: loss)" },
 	{ "huber", 0, "D", "threshold of the loss of a residual (default: 1.345 robust deviations)" },
 	{ "drop-largest", 0, "N", "leaves out the N points of largest values" },
+	{ "at", 0, "NAME=VALUE", "also how well other parameters do, published ones: once for each parameter of the form" },
 	{ "no-bootstrap", 0, NULL, "intervals by profiles alone" },
 	{ "format", 0, "FORMAT", "table or csv, with 17 digits (default: table)" },
 	{ NULL, 0, NULL, NULL },
@@ -43,7 +47,11 @@ static enum pb_status fit_set(void *state, struct pb_cli *cli, const char *name,
 		s->y = value;
 	else if (strcmp(name, "no-bootstrap") == 0)
 		s->no_bootstrap = true;
-	else if (strcmp(name, "drop-largest") == 0)
+	else if (strcmp(name, "at") == 0) {
+		if (!strchr(value, '=') || s->n_at == PB_FORM_PARAMETERS)
+			return pb_fail(err, PB_USAGE, "--at %s: give NAME=VALUE, once for each parameter of the form", value);
+		s->at[s->n_at++] = value;
+	} else if (strcmp(name, "drop-largest") == 0)
 		return pb_cli_count(name, value, 0, 1000000, &s->drop, err);
 	else if (strcmp(name, "huber") == 0) {
 		if (!pb_parse_double(value, &s->huber) || !(s->huber > 0))
@@ -112,6 +120,26 @@ static enum pb_status check_given(const struct fit_state *s, const struct pb_for
 			return pb_fail(err, PB_USAGE, "--x %s: form %s has no variable '%.*s'", s->columns[i], form->name, length, s->columns[i]);
 	}
 	return PB_OK;
+}
+
+/* Parameters given by --at, as the optimizer has them. */
+static enum pb_status read_at(const struct fit_state *s, const struct pb_form *form, double *theta, struct pb_error *err)
+{
+	for (unsigned k = 0; s->n_at && k < form->n_parameters; k++) {
+		const char *name = form->parameters[k].name;
+		size_t n = strlen(name), found = 0;
+
+		for (size_t i = 0; i < s->n_at; i++) {
+			if (strncmp(s->at[i], name, n) != 0 || s->at[i][n] != '=')
+				continue;
+			if (found++ || !pb_parse_double(s->at[i] + n + 1, &theta[k]) || !isfinite(theta[k]) || (form->parameters[k].is_log && !(theta[k] > 0)))
+				return pb_fail(err, PB_USAGE, "--at %s: once, and a number%s", s->at[i], form->parameters[k].is_log ? " above 0" : "");
+			theta[k] = form->parameters[k].is_log ? log(theta[k]) : theta[k];
+		}
+		if (!found)
+			return pb_fail(err, PB_USAGE, "--at: form %s has a parameter %s, too; give all of them", form->name, name);
+	}
+	return s->n_at > form->n_parameters ? pb_fail(err, PB_USAGE, "--at: form %s has %u parameters, %zu are given", form->name, form->n_parameters, s->n_at) : PB_OK;
 }
 
 /* A field as a number that the form can take; NaN when it is absent. */
@@ -223,6 +251,8 @@ struct results {
 	struct pb_held_out held;
 	size_t n_absent;
 	double threshold;
+	bool has_at;
+	double at[PB_FORM_PARAMETERS];
 };
 
 static void put_csv(struct pb_text *t, const struct results *r)
@@ -251,6 +281,24 @@ static void put_interval(struct pb_text *t, double low, double high)
 	pb_text_printf(t, "  %-24s", text);
 }
 
+/* Other parameters on the same points: by how much the fit is better, and whether that is more than chance. */
+static void put_at(struct pb_text *t, const struct results *r)
+{
+	const struct pb_fit *fit = r->fit;
+	double scale, log_likelihood = pb_fit_log_likelihood(fit, r->threshold, r->at, &scale);
+
+	pb_text_string(t, "at");
+	for (unsigned k = 0; k < fit->form->n_parameters; k++)
+		pb_text_printf(t, "%s %s %.8g", k ? "," : "", fit->form->parameters[k].name, pb_form_shown(fit->form, k, r->at[k]));
+	pb_text_printf(t, ": objective %.10g, log-likelihood %.4f", pb_fit_objective_at(fit, r->at), log_likelihood);
+	if (r->has_likelihood) {
+		double ratio = 2 * (r->likelihood.log_likelihood - log_likelihood), p = pb_chi2_upper(ratio, fit->form->n_parameters);
+
+		pb_text_printf(t, "; likelihood ratio %.4f on %u degrees of freedom, p = %.3g", ratio, fit->form->n_parameters, p);
+	}
+	pb_text_char(t, '\n');
+}
+
 static void put_table(struct pb_text *t, const struct results *r)
 {
 	const struct pb_fit *fit = r->fit;
@@ -273,6 +321,8 @@ static void put_table(struct pb_text *t, const struct results *r)
 	pb_text_char(t, '\n');
 	if (r->has_likelihood)
 		pb_text_printf(t, "log-likelihood %.4f, AIC %.4f, corrected %.4f (threshold %.4g of the scale)\n", r->likelihood.log_likelihood, r->likelihood.aic, r->likelihood.aicc, r->threshold);
+	if (r->has_at)
+		put_at(t, r);
 	if (r->held.n)
 		pb_text_printf(t, "without the %zu %s of the largest %s (%.6g): error there %.3g%s\n", r->held.n, r->held.n == 1 ? "point" : "points", form->variables[0].name, r->held.largest,
 			form->is_log ? 100 * r->held.error : r->held.error, form->is_log ? " %" : "");
@@ -309,10 +359,13 @@ static enum pb_status run(struct fit_state *s, struct pb_cli *cli, const struct 
 {
 	struct pb_fit_points points;
 	struct pb_fit fit = {0};
-	struct results r = { .fit = &fit, .threshold = s->huber > 0 ? s->huber : 1.345 };
+	struct results r = { .fit = &fit, .threshold = s->huber > 0 ? s->huber : 1.345, .has_at = s->n_at > 0 };
 	struct pb_pool *pool = NULL;
 	struct pb_text t = {0};
-	enum pb_status st = read_points(cli->arena, s, form, csv, cli->args[0], &points, &r.n_absent, err);
+	enum pb_status st = read_at(s, form, r.at, err);
+
+	if (!st)
+		st = read_points(cli->arena, s, form, csv, cli->args[0], &points, &r.n_absent, err);
 
 	if (!st)
 		st = pb_cli_pool(cli, &pool, err);
@@ -381,7 +434,8 @@ const struct pb_command pb_cmd_fit = {
 		"  straight_data (params, tokens)            L = A / (N^alpha * D^beta)\n\n"
 		"The replication of Chinchilla's fit, on the points that Epoch AI read off its figure (svg_extracted_data.csv):\n\n"
 		"  paretobench fit svg_extracted_data.csv --form chinchilla --x 'params=Model Size' --x 'flop=Training FLOP' \\\n"
-		"      --y loss --huber 1e-3 --drop-largest 5",
+		"      --y loss --huber 1e-3 --drop-largest 5\n\n"
+		"With --at A=406.4 --at B=410.7 --at E=1.69 --at alpha=0.34 --at beta=0.28 it says how badly the printed constants do.",
 	.flags = flags,
 	.least = 1,
 	.most = 1,

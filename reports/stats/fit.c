@@ -109,6 +109,11 @@ double pb_fit_objective(const void *arg, const double *theta, double *gradient)
 	return sum;
 }
 
+double pb_fit_objective_at(const struct pb_fit *fit, const double *theta)
+{
+	return pb_fit_objective(fit, theta, NULL);
+}
+
 /* --- the grid of starts --- */
 
 struct grid {

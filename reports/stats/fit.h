@@ -52,6 +52,8 @@ void pb_fit_free(struct pb_fit *fit);
 
 /* Prediction at x (not transformed), in the unit of y. */
 double pb_fit_value(const struct pb_fit *fit, const double *theta, const double *x);
+/* The sum of losses at any parameters. */
+double pb_fit_objective_at(const struct pb_fit *fit, const double *theta);
 /* target - prediction of a point of the fit. */
 double pb_fit_residual(const struct pb_fit *fit, size_t point);
 

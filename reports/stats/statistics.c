@@ -156,6 +156,19 @@ static double incomplete_beta_half(double a, double x, double y)
 	return x < (a + 1) / (a + 2.5) ? front * beta_fraction(a, 0.5, x) / a : 1 - front * beta_fraction(0.5, a, y) / 0.5;
 }
 
+/* Closed for whole degrees of freedom: e^-h times the sum of h^i / i! (from i = 0, or from 1/2 with what the normal has). */
+double pb_chi2_upper(double x, unsigned df)
+{
+	const double h = 0.5 * x;
+	double i = df % 2 ? 0.5 : 0, sum = 0;
+
+	if (!(x > 0) || !df)
+		return isnan(x) ? NAN : 1;
+	for (; i + 0.5 < 0.5 * df; i++)
+		sum += exp(i * log(h) - h - lgamma(i + 1));
+	return fmin(1, sum + (df % 2 ? erfc(sqrt(h)) : 0));
+}
+
 double pb_t_upper(double t, double df)
 {
 	double half;

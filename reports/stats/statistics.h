@@ -32,6 +32,7 @@ double pb_stderr_of_mean(const double *errors, size_t k);                       
 
 /* Distributions. */
 double pb_normal_quantile(double p);                    /* 0 < p < 1 */
+double pb_chi2_upper(double x, unsigned df);            /* P(chi squared > x) */
 double pb_t_upper(double t, double df);                 /* P(T > t) */
 double pb_t_quantile(double p, double df);              /* 0 < p < 1; df may be INFINITY */
 

@@ -8,7 +8,16 @@ paretobench fit compute.csv --form chinchilla -x flop=C --no-bootstrap | sed -n 
 { cat compute.csv; echo '1e9,1e20,'; echo '1e9,1e20,9'; } > gaps.csv
 paretobench fit gaps.csv --form straight --drop-largest 1 --no-bootstrap | sed -n '1,2p'
 gzip -c compute.csv > c.csv.gz && paretobench fit c.csv.gz --form straight --no-bootstrap | head -1
+# Other parameters on the same points: those that made them are no worse than chance allows, others are.
+for alpha in 0.35 0.34; do
+	paretobench fit compute.csv --form chinchilla -x flop=C --no-bootstrap --huber 1e-3 --at A=400 --at B=2000 --at E=1.8 --at alpha=$alpha --at beta=0.37 |
+		awk '/^at /{ print $1, $2, $3, $9, ($NF > 0.05) ? "within chance" : "worse" }'
+done
 # Refusals.
+paretobench fit compute.csv --form straight --at A=400; echo "exit $?"
+paretobench fit compute.csv --form straight --at A=400 --at alpha=1 --at beta=2; echo "exit $?"
+paretobench fit compute.csv --form straight --at A=0 --at alpha=1; echo "exit $?"
+paretobench fit compute.csv --form straight --at A; echo "exit $?"
 paretobench fit runs.csv --form chinchila; echo "exit $?"
 paretobench fit runs.csv -y L; echo "exit $?"
 paretobench fit runs.csv -x bits=D -y L; echo "exit $?"

@@ -356,7 +356,7 @@ static void test_data(void **state)
 	for (size_t i = 0; i < 4; i++)
 		for (int k = 0; k < 3; k++)
 			for (int bits = 2; bits <= 16; bits += bits < 4 ? 1 : 12) {
-				char label[16], name[32], cell[64];
+				char label[24], name[32], cell[64];
 				const double tokens = 20.0 * sizes[i] * pow(5.0, k - 1), n_eff = sizes[i] * (1.0 - exp(-(bits - 0.8) / 0.9));
 				snprintf(label, sizeof label, bits == 16 ? "identity" : "near w%d", bits);
 				add(&m.rows, i, label, bits == 16 ? "full precision" : "k-bit", bits, "nll", (0.5 + 60.0 / pow(n_eff, 0.4) + 90.0 / pow(tokens, 0.4)) * (1.0 + 1e-4 * pb_rng_normal(&rng)));

@@ -96,6 +96,14 @@ static void distributions(void **state)
 		near(pb_t_quantile(quantiles[i].p, quantiles[i].df), quantiles[i].t, 1e-11);
 	for (size_t i = 0; i < sizeof(normal) / sizeof(*normal); i++)
 		near(pb_normal_quantile(normal[i].p), normal[i].z, 1e-10);
+	/* scipy.stats.chi2.sf */
+	near(pb_chi2_upper(238.4, 5), 1.6917239591137909e-49, 1e-12);
+	near(pb_chi2_upper(3.84, 1), 0.05004352124870519, 1e-14);
+	near(pb_chi2_upper(0.5, 2), 0.7788007830714049, 1e-14);
+	near(pb_chi2_upper(10, 4), 0.04042768199451279, 1e-14);
+	near(pb_chi2_upper(7, 3), 0.07189777249646509, 1e-14);
+	near(pb_chi2_upper(1e-3, 6), 0.9999999999791744, 1e-15);
+	assert_true(pb_chi2_upper(2000, 5) == 0 && pb_chi2_upper(0, 5) == 1 && pb_chi2_upper(-1, 2) == 1 && isnan(pb_chi2_upper(NAN, 2)));
 	assert_true(fabs(pb_normal_quantile(0.5)) < 1e-15 && isnan(pb_normal_quantile(0)) && isnan(pb_normal_quantile(1)) && isnan(pb_t_upper(NAN, 3)));
 }
 
