@@ -7,11 +7,13 @@
 #include "core/store/import.h"
 #include "core/store/row_column.h"
 
+#define COUNTER "counter."      /* before a counter's name */
+
 struct table {
 	struct pb_rows *rows;
 	const char *name, *hash;
 	const struct pb_csv *csv;
-	const struct pb_row_column **columns;   /* of the fields; NULL: passed over */
+	const struct pb_row_column **columns;   /* of the fields; NULL: a counter */
 	struct pb_error *err;
 };
 
@@ -24,11 +26,11 @@ static enum pb_status find_column(struct table *t, size_t k)
 		return pb_fail(t->err, PB_FORMAT, "%s:1: column %zu has no name", t->name, k + 1);
 	while (i < pb_n_row_columns && strcmp(pb_row_column_table[i].name, name) != 0)
 		i++;
-	if (i == pb_n_row_columns && strncmp(name, "counter.", 8) != 0)
-		return pb_fail(t->err, PB_FORMAT, "%s:1: '%.60s' is not a column of rows", t->name, name);
 	t->columns[k] = i < pb_n_row_columns && pb_row_column_table[i].type != PB_COLUMN_COUNTERS ? &pb_row_column_table[i] : NULL;
+	if (!t->columns[k] && (strncmp(name, COUNTER, strlen(COUNTER)) != 0 || !name[strlen(COUNTER)] || !pb_utf8_valid(name, strlen(name))))
+		return pb_fail(t->err, PB_FORMAT, "%s:1: '%.60s' is not a column of rows", t->name, name);
 	for (size_t j = 0; j < k; j++)
-		if (t->columns[k] && t->columns[j] == t->columns[k])
+		if (strcmp(t->csv->fields[0][j], name) == 0)
 			return pb_fail(t->err, PB_FORMAT, "%s:1: column '%s' is there twice", t->name, name);
 	return PB_OK;
 }
@@ -91,6 +93,21 @@ static enum pb_status read_field(struct table *t, struct pb_row *row, size_t lin
 	return PB_OK;
 }
 
+/* A counter's number, as CSV has it: without its unit and source. */
+static enum pb_status read_counter(struct table *t, struct pb_row *row, size_t line, size_t k)
+{
+	const char *text = t->csv->fields[line][k], *name = t->csv->fields[0][k];
+	double value;
+
+	if (!text)
+		return PB_OK;
+	if (!pb_parse_double(text, &value))
+		return pb_fail(t->err, PB_FORMAT, "%s:%u: %.60s '%.40s' is not a number", t->name, t->csv->lines[line], name, text);
+	if ((!row->counters && !(row->counters = json_object())) || json_object_set_new(row->counters, name + strlen(COUNTER), json_real(value)))
+		return pb_out_of_memory(t->err, "rows");
+	return PB_OK;
+}
+
 /* Rows that agree in what they are of share a cell. */
 static const char *cell_of(struct table *t, const struct pb_row *r)
 {
@@ -148,8 +165,7 @@ static enum pb_status read_line(struct table *t, size_t line)
 		return PB_MEMORY;
 	row->status = PB_ROW_OK;
 	for (size_t k = 0; !st && k < t->csv->n_fields[line]; k++)
-		if (t->columns[k])
-			st = read_field(t, row, line, t->columns[k], t->csv->fields[line][k], &has_direction);
+		st = t->columns[k] ? read_field(t, row, line, t->columns[k], t->csv->fields[line][k], &has_direction) : read_counter(t, row, line, k);
 	return st ? st : complete(t, row, line, has_direction);
 }
 

@@ -87,6 +87,14 @@ static void table(void **state)
 	assert_string_equal(r->label, "a \"b\"");
 	assert_string_not_equal(rows.rows[0].cell, rows.rows[1].cell);
 	pb_rows_free(&rows);
+
+	/* Counters are numbers; absent ones stay absent. */
+	pb_rows_init(&rows);
+	OK(pb_rows_import(&rows, "tests/fuzz/corpus/import/counters.csv", ERR));
+	assert_float_equal(pb_row_counter(row_of(&rows, "piqa", "acc"), "energy"), 12.5, 0);
+	assert_true(isnan(pb_row_counter(row_of(&rows, "piqa", "acc"), "wall_time")));
+	assert_null(row_of(&rows, "arc", "acc")->counters);
+	pb_rows_free(&rows);
 }
 
 static void refused(void **state)
@@ -103,6 +111,8 @@ static void refused(void **state)
 		{ "model,task,metric,value,stderr\nm,t,acc,1,-1\n", "below 0" }, { "model,task,metric,value,n\nm,t,acc,1,1.5\n", "not an integer" },
 		{ "model,task,metric,value,status\nm,t,acc,1,failed\n", "has no value" }, { "model,task,metric,value,status\nm,t,acc,1,fine\n", "not a status" },
 		{ "model,task,metric,value,higher_is_better\nm,t,acc,1,yes\n", "true or false" }, { "model,task,metric,value,schema\nm,t,acc,1,2\n", "schema" },
+		{ "model,task,metric,value,counter.\n", "not a column" }, { "model,task,metric,value,counter.energy,counter.energy\n", "twice" },
+		{ "model,task,metric,value,counter.energy\nm,t,acc,1,much\n", "f:2: counter.energy 'much' is not a number" },
 		{ "model,task,metric,value,\n", "column 5 has no name" }, { "\xff\xfe\n", "not a column" },
 	};
 
