@@ -156,9 +156,12 @@ static void add_precision(struct pb_section *section, const struct pb_law_group 
 /* Both laws of a method side by side; fits of the second stand in the same order. */
 static void add_degradations(struct pb_section *section, const struct pb_law_group *power, const struct pb_law_group *decay)
 {
-	static const struct pb_section_column columns[] = {
-		{ "models", false, false }, { "method", false, true }, { "points", true, false }, { "left out", true, false }, { "alpha", true, false }, { "gamma", true, false }, { "residual, %", true, false },
-		{ "held out, %", true, false }, { "gamma_N", true, false }, { "gamma (exp)", true, false }, { "residual (exp), %", true, false }, { "held out (exp), %", true, false },
+	static const struct pb_section_column parameters[] = {
+		{ "models", false, false }, { "method", false, true }, { "points", true, false }, { "left out", true, false }, { "alpha", true, false }, { "gamma", true, false },
+		{ "gamma_N", true, false }, { "gamma (exp)", true, false },
+	};
+	static const struct pb_section_column quality[] = {
+		{ "method", false, true }, { "residual, %", true, false }, { "held out, %", true, false }, { "residual (exp), %", true, false }, { "held out (exp), %", true, false },
 		{ "AICc, power less exp", true, false }, { "warnings", false, true },
 	};
 	if (!power->n_fitted)
@@ -166,7 +169,7 @@ static void add_degradations(struct pb_section *section, const struct pb_law_gro
 	pb_section_heading(section, "%s: what quantization adds to the loss", power->first->front->title);
 	pb_section_text(section, "%s (power) and %s (exp), where delta is the loss above full precision of the same model, P the effective bits. "
 		"Both fit few widths; beyond these they differ.", power->first->form->formula, decay->first->form->formula);
-	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
+	struct pb_section_table *table = pb_section_table(section, parameters, sizeof parameters / sizeof *parameters);
 	for (size_t i = 0; table && i < power->n && i < decay->n; i++) {
 		const struct pb_law_fit *f = &power->first[i], *e = &decay->first[i];
 		if (f->reason || e->reason)
@@ -175,10 +178,17 @@ static void add_degradations(struct pb_section *section, const struct pb_law_gro
 		pb_table_number(table, (double)f->n_left_out, "%zu", f->n_left_out);
 		pb_law_parameter(table, f, 1);
 		pb_law_parameter(table, f, 2);
-		pb_law_number(table, 100.0 * f->fit.deviation, "%.1f");
-		pb_law_number(table, f->held.n ? 100.0 * f->held.error : NAN, "%.1f");
 		pb_law_parameter(table, e, 1);
 		pb_law_parameter(table, e, 2);
+	}
+	table = pb_section_table(section, quality, sizeof quality / sizeof *quality);
+	for (size_t i = 0; table && i < power->n && i < decay->n; i++) {
+		const struct pb_law_fit *f = &power->first[i], *e = &decay->first[i];
+		if (f->reason || e->reason)
+			continue;
+		pb_table_text(table, "%s", f->label);
+		pb_law_number(table, 100.0 * f->fit.deviation, "%.1f");
+		pb_law_number(table, f->held.n ? 100.0 * f->held.error : NAN, "%.1f");
 		pb_law_number(table, 100.0 * e->fit.deviation, "%.1f");
 		pb_law_number(table, e->held.n ? 100.0 * e->held.error : NAN, "%.1f");
 		pb_law_number(table, f->aicc - e->aicc, "%+.1f");

@@ -219,7 +219,7 @@ static void test_csv_and_section(void **state)
 			assert_true(pb_chart_has_place(&section.blocks[i].chart->chart));
 	}
 	assert_int_equal(charts, 6);
-	assert_int_equal(tables, 8);
+	assert_int_equal(tables, 9);
 	assert_int_equal(files, 2);
 	pb_section_free(&section);
 	pb_scaling_free(&scaling);
