@@ -318,8 +318,10 @@ const struct pb_command pb_cmd_report = {
 	.help = "Makes pages from the rows of one or more runs: size-quality fronts with 95 % intervals, the tables behind\n"
 		"them, what failed and why, and where it all comes from. A folder that holds the log of a training (log.csv\n"
 		"and train.json) is drawn as loss against tokens. Rows of paretoq at three widths or more are a study, with figures and\n"
-		"a verdict on what its paper found. Prints the path of report.html. The same rows and logs give\n"
-		"the same bytes. In place of a folder: a result file of lm-evaluation-harness, or a CSV table with the columns of rows.",
+		"a verdict on what its paper found. What was run on four sizes of a model family has scaling laws (fits.csv,\n"
+		"multipliers.csv, optimum.csv), what was run at several widths bit-level curves (bit-curves.csv). Prints the path of\n"
+		"report.html. The same rows and logs give the same bytes. In place of a folder: a result file of lm-evaluation-harness, or a\n"
+		"CSV table with the columns of rows.",
 	.flags = flags,
 	.least = 1,
 	.most = 1000,
