@@ -126,7 +126,9 @@ static void put_words(struct pb_text *out, const struct pb_history *h, bool mark
 	for (size_t k = 0; k < h->n_runs; k++) {
 		pb_text_printf(out, "run %-3zu ", k + 1);
 		put_text(out, h->runs[k].name, markdown);
-		pb_text_printf(out, "  %s%s\n", pb_history_begun(&h->runs[k]), markdown ? "  " : "");
+		if (pb_history_begun(&h->runs[k])[0])
+			pb_text_printf(out, ", %s", pb_history_begun(&h->runs[k]));
+		pb_text_string(out, markdown ? "  \n" : "\n");
 	}
 	put_regressions(out, &h->regressions, markdown);
 	pb_text_string(out, "\nMean over cells in run 1, and its paired change since, with 95 %; (worse, better): cells that changed. Accuracies in percent.\n");

@@ -17,7 +17,7 @@ sweep broken 'identity, rtn: {bits: [2, 8]}' 'tinystories, piqa' 0 2> /dev/null
 paretobench compare base broken --fail-on regression | hide | sed 's/piqa: .*/REASON/'; echo
 paretobench compare base broken --fail-on regression > /dev/null; echo "exit $?"
 paretobench compare base broken > /dev/null; echo "exit $?"
-paretobench compare --history base seed base/../broken -o trend | sed 's/  20..-.*//; s/failed: piqa: .*;/REASON;/'; ls trend trend/figures
+paretobench compare --history base seed base/../broken -o trend | sed 's/, 20..-.*//; s/failed: piqa: .*;/REASON;/'; ls trend trend/figures
 paretobench compare base seed broken; echo "exit $?"
 paretobench compare --history base base; echo "exit $?"
 paretobench compare base; echo "exit $?"
