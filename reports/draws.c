@@ -260,12 +260,12 @@ enum pb_status pb_draws_make(struct pb_draws *out, const struct pb_front *front,
 	return st;
 }
 
-enum pb_status pb_front_take_draws(struct pb_front *front, const struct pb_draws *draws, struct pb_error *err)
+enum pb_status pb_front_take_draws(struct pb_front *front, const struct pb_draws *draws, bool by_all, struct pb_error *err)
 {
 	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
 	double *values = pb_alloc(front->n_points, 2 * sizeof *values), *probability = pb_alloc(front->n_points, sizeof *probability);
 	enum pb_status st = values && probability ? PB_OK : pb_out_of_memory(err, "fronts");
-	for (enum pb_by by = 0; by < PB_BYS && st == PB_OK; by++) {
+	for (enum pb_by by = PB_BY_SIZE; by < (by_all ? PB_BYS : PB_BY_SIZE + 1) && st == PB_OK; by++) {
 		for (size_t i = 0; i < front->n_points; i++) {
 			values[2 * i] = pb_point_by(&front->points[i], by);
 			values[2 * i + 1] = front->points[i].value;

@@ -85,12 +85,23 @@ static void add_intervals(struct pb_point *points, size_t n)
 	}
 }
 
+static void count_models(struct pb_front *front)
+{
+	for (size_t i = 0; i < front->n_points; i++) {
+		bool seen = false;
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = strcmp(front->points[k].row->model, front->points[i].row->model) == 0;
+		front->n_models += !seen;
+	}
+}
+
 static enum pb_status finish_points(struct pb_front *front, struct pb_error *err)
 {
 	if (front->n_points > 1)
 		qsort(front->points, front->n_points, sizeof *front->points, front->higher_is_better ? compare_points_up : compare_points_down);
 	add_intervals(front->points, front->n_points);
 	add_intervals(front->unsized, front->n_no_size);
+	count_models(front);
 	return pb_front_mark(front, err);
 }
 

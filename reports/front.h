@@ -53,7 +53,7 @@ struct pb_front {
 	const char *slug;               /* for file names: [a-z0-9-], unique among the fronts */
 	double chance;                  /* NaN when unknown or not the same for all points */
 	struct pb_point *points;        /* by size, then better value, then model, label, cell */
-	size_t n_points;
+	size_t n_points, n_models;
 	size_t n_failed, n_skipped;     /* rows of this task, backend and protocol that are failed or stale; skipped or running */
 	size_t n_no_number;             /* ok, without a finite value */
 	struct pb_point *unsized;       /* ok, without a positive size: no points of the front, but of laws by parameters; in the order of rows */

@@ -328,7 +328,7 @@ static enum pb_status make_captions(struct pb_view *view, struct pb_error *err)
 		pb_text_printf(&t, "The value is the mean accuracy over %s, for cells that have all of these tasks; its standard error takes the tasks' "
 			"errors as independent. ", view->main->tasks);
 	if (view->main && view->main->bands)
-		pb_text_printf(&t, "The grey band is what the best setting of each size attains in 5 to 95 %% of %zu draws (edges dotted), the dashed line what it attains in half of them: %s. ",
+		pb_text_printf(&t, "The grey band of a figure by size is what the best setting of each size attains in 5 to 95 %% of %zu draws (edges dotted), the dashed line what it attains in half of them: %s. ",
 			pb_front_replicates(view->main), view->main->by_items ? "items are drawn, the same for all settings" : "values are drawn as independent normals");
 	pb_text_string(&t, "Bars are normal 95 % intervals from the standard error of each value. A front point that is drawn as a ring is not separated at "
 		"95 % from the best smaller one by an unpaired two-sided test; cells scored on the same items may differ with more certainty than that test shows. "
@@ -343,16 +343,12 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 	int64_t least = INT64_MAX, most = -1;
 	bool known = front->n_points > 0;
 	const char *convention = NULL;
-	size_t n_models = 0, n_claimed = 0;
+	size_t n_claimed = 0;
 	for (size_t i = 0; i < front->n_points; i++) {
 		const struct pb_point *p = &front->points[i];
-		bool seen = false;
 		known = known && p->n != PB_ABSENT;
 		least = p->n < least ? p->n : least;
 		most = p->n > most ? p->n : most;
-		for (size_t k = 0; k < i && !seen; k++)
-			seen = strcmp(front->points[k].row->model, p->row->model) == 0;
-		n_models += !seen;
 		if (pb_point_is_claimed(p))
 			n_claimed++;
 		else
@@ -360,7 +356,7 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 	}
 	put_count(&t, front->n_points, "point", "points");
 	pb_text_string(&t, " of ");
-	put_count(&t, n_models, "model", "models");
+	put_count(&t, front->n_models, "model", "models");
 	if (front->is_mean)
 		pb_text_printf(&t, "; tasks %s", front->tasks);
 	else if (*front->protocol)
@@ -485,31 +481,55 @@ static enum pb_status gather_groups(struct pb_view *view, struct pb_front *front
 	return pb_groups_section(section, &by_cost, trades[1].n ? &by_bits : NULL, view->input->reference_note ? view->input->reference_note : "", view->arena, err);
 }
 
+/* Draws of a front, in an arena; what the front's figures and fronts.csv need of them is the view's. */
+static enum pb_status draw_front(struct pb_view *view, struct pb_front *front, struct pb_draws *draws, struct pb_arena *arena, struct pb_error *err)
+{
+	const struct pb_report_input *input = view->input;
+	const struct pb_goal by_size[2] = { { NULL, PB_BY_SIZE }, { front, PB_BYS } };
+	struct pb_bands *bands = pb_arena_alloc(view->arena, 1, sizeof *bands);
+	struct pb_tradeoff sizes;
+	enum pb_status st = bands ? pb_draws_make(draws, front, input->rows, input->items, arena, err) : pb_out_of_memory(err, "a report");
+	if (st == PB_OK)
+		st = pb_front_take_draws(front, draws, front == view->main, err);
+	if (st == PB_OK)
+		st = pb_tradeoff_make(&sizes, by_size, 2, front, draws, input->rows, input->items, arena, err);
+	if (st == PB_OK)
+		st = pb_bands_make(bands, &sizes, view->arena, err);
+	if (st == PB_OK)
+		front->bands = bands;
+	return st;
+}
+
+/* Of the fronts besides the main one: those that have a figure as the main one, the others by their values. */
+static enum pb_status draw_other_front(struct pb_view *view, struct pb_front *front, struct pb_error *err)
+{
+	bool has_figure = false;
+	struct pb_draws draws;
+	for (size_t i = 0; i < view->n_columns; i++)
+		has_figure = has_figure || view->columns[i] == front;
+	if (!has_figure)
+		return pb_front_draw_values(front, err);
+	struct pb_arena *own = pb_arena_new();
+	enum pb_status st = own ? draw_front(view, front, &draws, own, err) : pb_out_of_memory(err, "a report");
+	pb_arena_free(own);
+	return st;
+}
+
 /* How sure the main front is, fronts by other axes, families and methods: all from one set of draws. */
 static enum pb_status gather_front_sections(struct pb_view *view, struct pb_error *err)
 {
 	const struct pb_report_input *input = view->input;
 	struct pb_section *sections = pb_arena_alloc(view->arena, 2, sizeof *sections);
 	struct pb_front *front = &view->fronts.fronts[view->main - view->fronts.fronts];
-	const struct pb_goal by_size[2] = { { NULL, PB_BY_SIZE }, { front, PB_BYS } };
-	struct pb_bands *bands = pb_arena_alloc(view->arena, 1, sizeof *bands);
-	struct pb_tradeoff sizes;
 	struct pb_draws draws;
-	if (!sections || !bands)
+	if (!sections)
 		return pb_out_of_memory(err, "a report");
-	enum pb_status st = pb_draws_make(&draws, front, input->rows, input->items, view->arena, err);
-	if (st == PB_OK)
-		st = pb_front_take_draws(front, &draws, err);
-	if (st == PB_OK)
-		st = pb_tradeoff_make(&sizes, by_size, 2, front, &draws, input->rows, input->items, view->arena, err);
-	if (st == PB_OK)
-		st = pb_bands_make(bands, &sizes, view->arena, err);
+	enum pb_status st = draw_front(view, front, &draws, view->arena, err);
 	const struct pb_axes_input axes = { front, &draws, &view->fronts, input->rows, input->items, input->x, input->z };
 	if (st == PB_OK)
 		st = pb_axes_section(&sections[1], &axes, view->arena, err);
 	if (st != PB_OK)
 		return st;
-	front->bands = bands;
 	pb_front_section(&sections[0], front, &draws, view->arena);
 	for (int i = 0; i < 2; i++)
 		view->sections[view->n_sections++] = &sections[i];
@@ -558,8 +578,8 @@ static enum pb_status fill(struct pb_view *view, struct pb_measure *measure, str
 	if (st == PB_OK)
 		st = choose_columns(view, err);
 	for (size_t i = 0; i < view->fronts.n && st == PB_OK && !view->input->is_part; i++)
-		if (&view->fronts.fronts[i] != view->main) /* which has better draws */
-			st = pb_front_draw_values(&view->fronts.fronts[i], err);
+		if (&view->fronts.fronts[i] != view->main) /* whose draws more parts need */
+			st = draw_other_front(view, &view->fronts.fronts[i], err);
 	if (st == PB_OK)
 		st = gather_sections(view, err);
 	if (st == PB_OK)

@@ -77,7 +77,7 @@ static void draw(struct bench *b)
 {
 	OK(pb_fronts_make(&b->fronts, &b->rows, ERR));
 	OK(pb_draws_make(&b->draws, &b->fronts.fronts[0], &b->rows, &b->stores, b->arena, ERR));
-	OK(pb_front_take_draws(&b->fronts.fronts[0], &b->draws, ERR));
+	OK(pb_front_take_draws(&b->fronts.fronts[0], &b->draws, true, ERR));
 }
 
 static void stop(struct bench *b)

@@ -73,7 +73,7 @@ static void start(struct bench *b)
 	b->main = &b->fronts.fronts[0];
 	assert_string_equal(b->main->slug, "quiz-acc");
 	OK(pb_draws_make(&b->draws, b->main, &b->rows, NULL, b->arena, ERR));
-	OK(pb_front_take_draws(b->main, &b->draws, ERR));
+	OK(pb_front_take_draws(b->main, &b->draws, true, ERR));
 }
 
 static void stop(struct bench *b)
