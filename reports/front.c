@@ -143,6 +143,16 @@ static struct pb_point point_of(const struct pb_row *row)
 	return p;
 }
 
+static void count_status(struct pb_front *front, enum pb_row_status status)
+{
+	if (status == PB_ROW_FAILED)
+		front->n_failed++;
+	else if (status == PB_ROW_STALE)
+		front->n_stale++;
+	else
+		front->n_skipped++;
+}
+
 /* Rows that have no numbers carry no metric and perhaps no hash: they count for every metric of their task. */
 static void count_left_out(struct pb_front *front, const struct pb_rows *rows)
 {
@@ -156,10 +166,7 @@ static void count_left_out(struct pb_front *front, const struct pb_rows *rows)
 			continue;
 		if (*r->task_hash && strcmp(r->task_hash, front->task_hash) != 0)
 			continue;
-		if (r->status == PB_ROW_FAILED || r->status == PB_ROW_STALE)
-			front->n_failed++;
-		else
-			front->n_skipped++;
+		count_status(front, r->status);
 	}
 }
 
@@ -271,10 +278,7 @@ static enum pb_status count_absent_cells(struct pb_front *front, const struct pb
 	for (size_t i = 0; i < n_list; i++) {
 		if ((i > 0 && compare_cells(list[i], list[i - 1]) == 0) || bsearch(&list[i], acc, n, sizeof *acc, compare_row_cells))
 			continue;
-		if (list[i]->status == PB_ROW_FAILED || list[i]->status == PB_ROW_STALE)
-			front->n_failed++;
-		else
-			front->n_skipped++;
+		count_status(front, list[i]->status);
 	}
 	return PB_OK;
 }

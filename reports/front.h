@@ -54,7 +54,7 @@ struct pb_front {
 	double chance;                  /* NaN when unknown or not the same for all points */
 	struct pb_point *points;        /* by size, then better value, then model, label, cell */
 	size_t n_points, n_models;
-	size_t n_failed, n_skipped;     /* rows of this task, backend and protocol that are failed or stale; skipped or running */
+	size_t n_failed, n_stale, n_skipped; /* rows of this task, backend and protocol; running ones count as skipped */
 	size_t n_no_number;             /* ok, without a finite value */
 	struct pb_point *unsized;       /* ok, without a positive size: no points of the front, but of laws by parameters; in the order of rows */
 	size_t n_no_size;               /* of them */

@@ -205,15 +205,14 @@ static enum pb_status write_files(struct report *r)
 enum pb_status pb_report_write(const struct pb_report_input *input, const char *folder, char **html_path, struct pb_error *err)
 {
 	struct report r = { .folder = folder, .err = err };
-	enum pb_status st = make_folder(folder, "figures", err);
-	if (st != PB_OK)
-		return st;
-	st = pb_measure_new(&r.measure, err);
+	enum pb_status st = pb_measure_new(&r.measure, err);
 	if (st != PB_OK)
 		return st;
 	st = pb_view_make(&r.view, input, r.measure, err);
 	if (st == PB_OK) {
-		st = write_files(&r);
+		st = make_folder(folder, "figures", err);
+		if (st == PB_OK)
+			st = write_files(&r);
 		pb_view_free(&r.view);
 	}
 	pb_measure_free(r.measure);

@@ -374,7 +374,7 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 		size_t n;
 		const char *why;
 	} left_out[] = {
-		{ front->n_failed, "failed" }, { front->n_skipped, "skipped" }, { front->n_no_number, "without a number" },
+		{ front->n_failed, "failed" }, { front->n_stale, "stale" }, { front->n_skipped, "skipped" }, { front->n_no_number, "without a number" },
 		{ front->n_no_size, "without a size" }, { front->n_incomplete, "without all tasks" },
 	};
 	const char *before = "; left out: ";
