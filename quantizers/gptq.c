@@ -517,7 +517,7 @@ const struct pb_quantizer pb_quantizer_gptq = {
 	.help = "Uniform integers whose rounding errors are made up for by the columns that follow, by the second moments of the inputs. "
 		"Same storage as rtn at the same bits and group size.",
 	.abi = PB_QUANTIZER_ABI,
-	.version = 1,
+	.version = 2,
 	.needs = gptq_needs,
 	.options = gptq_options,
 	.options_size = sizeof(struct gptq_options),

@@ -516,7 +516,7 @@ const struct pb_quantizer pb_quantizer_vptq = {
 		"moments of their inputs; the error of a column is made up for by those after it. Codebook sizes are free; small "
 		"matrices get short vectors by default, as a codebook counts.",
 	.abi = PB_QUANTIZER_ABI,
-	.version = 1,
+	.version = 2,
 	.needs = vptq_needs,
 	.options = vptq_options,
 	.options_size = sizeof(struct vptq_options),
