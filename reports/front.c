@@ -39,6 +39,19 @@ static int compare_cells(const struct pb_row *a, const struct pb_row *b)
 	return c ? c : strcmp(a->cell, b->cell);
 }
 
+int pb_front_compare_cells(const struct pb_row *a, const struct pb_row *b)
+{
+	int c = strcmp(a->run, b->run);
+	if (!c)
+		c = strcmp(a->cell, b->cell);
+	/* Rows made by hand may have no cell key. */
+	if (!c)
+		c = strcmp(a->model, b->model);
+	if (!c)
+		c = strcmp(a->label, b->label);
+	return c ? c : strcmp(a->backend, b->backend);
+}
+
 static int compare_identity(const struct pb_row *a, const struct pb_row *b)
 {
 	int c = strcmp(a->model, b->model);

@@ -72,6 +72,8 @@ struct pb_fronts {
 	const char *note;               /* why a mean was refused, or "" */
 };
 
+/* By run and cell; rows made by hand, which may have no cell key, by model, label and backend. */
+int pb_front_compare_cells(const struct pb_row *a, const struct pb_row *b);
 /* The rows must outlive the fronts. */
 enum pb_status pb_fronts_make(struct pb_fronts *out, const struct pb_rows *rows, struct pb_error *err) PB_MUST_CHECK;
 void pb_fronts_free(struct pb_fronts *fronts);

@@ -118,20 +118,9 @@ void pb_goal_format(const struct pb_goal *g, double v, double error, char out[64
 
 /* --- a trade --- */
 
-static int compare_cells(const struct pb_row *a, const struct pb_row *b)
-{
-	int c = strcmp(a->run, b->run);
-	if (!c)
-		c = strcmp(a->cell, b->cell);
-	/* Rows made by hand may have no cell key. */
-	if (!c)
-		c = strcmp(a->model, b->model);
-	return c ? c : strcmp(a->label, b->label);
-}
-
 static int compare_points(const void *pa, const void *pb)
 {
-	return compare_cells((*(const struct pb_point *const *)pa)->row, (*(const struct pb_point *const *)pb)->row);
+	return pb_front_compare_cells((*(const struct pb_point *const *)pa)->row, (*(const struct pb_point *const *)pb)->row);
 }
 
 /* For each point of the main front the place of its cell in the other one, or SIZE_MAX. */

@@ -120,10 +120,6 @@ static void add_precision_panel(struct pb_section *section, const struct pb_law_
 
 static void add_precision(struct pb_section *section, const struct pb_law_group *g)
 {
-	static const struct pb_section_column columns[] = {
-		{ "method", false, true }, { "residual, %", true, false }, { "held out, %", true, false }, { "plane, %", true, false }, { "AICc to plane", true, false }, { "starts", true, false },
-		{ "reached", true, false }, { "warnings", false, true },
-	};
 	const struct pb_law_fit *best = best_of(g);
 	if (best) {
 		pb_section_heading(section, "%s by parameters and bits: %s", g->first->front->title, g->first->form->formula);
@@ -131,20 +127,7 @@ static void add_precision(struct pb_section *section, const struct pb_law_group 
 		add_precision_panel(section, best, false);
 		add_precision_panel(section, best, true);
 		pb_law_parameters(section, g);
-		struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
-		for (size_t i = 0; table && i < g->n; i++) {
-			const struct pb_law_fit *f = &g->first[i];
-			if (f->reason)
-				continue;
-			pb_table_text(table, "%s", f->label);
-			pb_law_number(table, 100.0 * f->fit.deviation, "%.2f");
-			pb_law_number(table, f->held.n ? 100.0 * f->held.error : NAN, "%.2f");
-			pb_law_number(table, f->held_straight.n ? 100.0 * f->held_straight.error : NAN, "%.2f");
-			pb_law_number(table, f->aicc - f->aicc_straight, "%+.1f");
-			pb_table_number(table, (double)f->fit.n_starts, "%zu", f->fit.n_starts);
-			pb_table_number(table, (double)f->fit.n_reached, "%zu", f->fit.n_reached);
-			pb_law_warnings(table, f->fit.warnings);
-		}
+		pb_law_quality(section, g, "method", "plane");
 		pb_section_note(section, "In brackets: profiles, 95 %%. held out: error at the largest size, all bits, of a fit to the others; plane: the same of a power law in parameters and bits without a floor; AICc to "
 			"plane: negative speaks for the law.");
 	}

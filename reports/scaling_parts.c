@@ -92,6 +92,33 @@ void pb_law_warnings(struct pb_section_table *table, unsigned warnings)
 	pb_text_free(&t);
 }
 
+void pb_law_quality(struct pb_section *section, const struct pb_law_group *g, const char *what, const char *straight)
+{
+	const char *error = pb_arena_printf(section->arena, "%s, %%", straight), *aicc = pb_arena_printf(section->arena, "AICc to %s", straight);
+	if (!error || !aicc) {
+		section->failed = true;
+		return;
+	}
+	const struct pb_section_column columns[] = {
+		{ what, false, true }, { "residual, %", true, false }, { "held out, %", true, false }, { error, true, false }, { aicc, true, false }, { "starts", true, false },
+		{ "reached", true, false }, { "warnings", false, true },
+	};
+	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
+	for (size_t i = 0; table && i < g->n; i++) {
+		const struct pb_law_fit *f = &g->first[i];
+		if (f->reason)
+			continue;
+		pb_table_text(table, "%s", f->label);
+		pb_law_number(table, 100.0 * f->fit.deviation, "%.2f");
+		pb_law_number(table, f->held.n ? 100.0 * f->held.error : NAN, "%.2f");
+		pb_law_number(table, f->held_straight.n ? 100.0 * f->held_straight.error : NAN, "%.2f");
+		pb_law_number(table, f->aicc - f->aicc_straight, "%+.1f");
+		pb_table_number(table, (double)f->fit.n_starts, "%zu", f->fit.n_starts);
+		pb_table_number(table, (double)f->fit.n_reached, "%zu", f->fit.n_reached);
+		pb_law_warnings(table, f->fit.warnings);
+	}
+}
+
 void pb_law_reasons(struct pb_section *section, const struct pb_law_group *g)
 {
 	const bool of_method = g->n && pb_law_is_of_method(g->first->law);

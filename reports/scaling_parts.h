@@ -1,4 +1,4 @@
-/* What the two parts of the section on scaling laws share: groups of fits, cells of tables, lines and points of charts. */
+/* What the parts of the section on scaling laws share: groups of fits, cells of tables, lines and points of charts. */
 #ifndef PB_REPORTS_SCALING_PARTS_H
 #define PB_REPORTS_SCALING_PARTS_H
 
@@ -20,6 +20,8 @@ void pb_law_parameters(struct pb_section *section, const struct pb_law_group *g)
 void pb_law_number(struct pb_section_table *table, double value, const char *format);   /* "n/a" when it is not finite */
 void pb_law_interval(struct pb_section_table *table, double value, double low, double high);
 void pb_law_warnings(struct pb_section_table *table, unsigned warnings);
+/* How well fits of losses do, beside their straight form (a "line", a "plane"); `what` they are of: "setting", "method". */
+void pb_law_quality(struct pb_section *section, const struct pb_law_group *g, const char *what, const char *straight);
 /* Why settings have no fit, each reason once with how many have it. */
 void pb_law_reasons(struct pb_section *section, const struct pb_law_group *g);
 

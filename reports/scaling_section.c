@@ -127,24 +127,7 @@ static void add_panel(struct pb_section *section, const struct pb_law_group *g, 
 
 static void add_loss_quality(struct pb_section *section, const struct pb_law_group *g)
 {
-	static const struct pb_section_column columns[] = {
-		{ "setting", false, true }, { "residual, %", true, false }, { "held out, %", true, false }, { "line, %", true, false }, { "AICc to line", true, false }, { "starts", true, false },
-		{ "reached", true, false }, { "warnings", false, true },
-	};
-	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
-	for (size_t i = 0; table && i < g->n; i++) {
-		const struct pb_law_fit *f = &g->first[i];
-		if (f->reason)
-			continue;
-		pb_table_text(table, "%s", f->label);
-		pb_law_number(table, 100.0 * f->fit.deviation, "%.2f");
-		pb_law_number(table, f->held.n ? 100.0 * f->held.error : NAN, "%.2f");
-		pb_law_number(table, f->held_straight.n ? 100.0 * f->held_straight.error : NAN, "%.2f");
-		pb_law_number(table, f->aicc - f->aicc_straight, "%+.1f");
-		pb_table_number(table, (double)f->fit.n_starts, "%zu", f->fit.n_starts);
-		pb_table_number(table, (double)f->fit.n_reached, "%zu", f->fit.n_reached);
-		pb_law_warnings(table, f->fit.warnings);
-	}
+	pb_law_quality(section, g, "setting", "line");
 	pb_section_note(section, "residual: deviation around the fit. held out: error at the largest size of a fit to the others; line: the same of a straight line in log-log; "
 		"AICc to line: negative speaks for the law, n/a with too few points. starts: of the search; reached: how many ended at the best objective.");
 }

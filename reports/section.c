@@ -95,12 +95,14 @@ void pb_section_note(struct pb_section *section, const char *format, ...)
 struct pb_section_table *pb_section_table(struct pb_section *section, const struct pb_section_column *columns, size_t n_columns)
 {
 	struct pb_section_table *table = pb_arena_alloc(section->arena, 1, sizeof *table);
-	struct pb_section_block *block = table ? add_block(section, PB_SECTION_TABLE) : NULL;
+	struct pb_section_column *own = table ? pb_arena_alloc(section->arena, n_columns, sizeof *own) : NULL;
+	struct pb_section_block *block = own ? add_block(section, PB_SECTION_TABLE) : NULL;
 	if (!block) {
 		section->failed = true;
 		return NULL;
 	}
-	*table = (struct pb_section_table){ .section = section, .columns = columns, .n_columns = n_columns };
+	memcpy(own, columns, n_columns * sizeof *own);
+	*table = (struct pb_section_table){ .section = section, .columns = own, .n_columns = n_columns };
 	block->table = table;
 	return table;
 }

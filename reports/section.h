@@ -68,7 +68,7 @@ enum pb_status pb_section_check(const struct pb_section *section, struct pb_erro
 void pb_section_heading(struct pb_section *section, const char *format, ...) PB_PRINTF(2, 3);
 void pb_section_text(struct pb_section *section, const char *format, ...) PB_PRINTF(2, 3);
 void pb_section_note(struct pb_section *section, const char *format, ...) PB_PRINTF(2, 3);
-/* A table without rows; NULL when memory is out, which the next three take. The columns must outlive the section. */
+/* A table without rows; NULL when memory is out, which the next three take. Columns are copied, their names are not. */
 struct pb_section_table *pb_section_table(struct pb_section *section, const struct pb_section_column *columns, size_t n_columns);
 /* The next field of the table, row by row. A number that is not finite is sorted last; its text says why ("n/a"). */
 void pb_table_text(struct pb_section_table *table, const char *format, ...) PB_PRINTF(2, 3);

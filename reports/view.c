@@ -74,23 +74,10 @@ static enum pb_status choose_columns(struct pb_view *view, struct pb_error *err)
 	return PB_OK;
 }
 
-static int compare_cells(const struct pb_row *a, const struct pb_row *b)
-{
-	int c = strcmp(a->run, b->run);
-	if (!c)
-		c = strcmp(a->cell, b->cell);
-	/* Rows made by hand may have no cell key. */
-	if (!c)
-		c = strcmp(a->model, b->model);
-	if (!c)
-		c = strcmp(a->label, b->label);
-	return c ? c : strcmp(a->backend, b->backend);
-}
-
 static int compare_row_pointers(const void *pa, const void *pb)
 {
 	const struct pb_row *a = *(const struct pb_row *const *)pa, *b = *(const struct pb_row *const *)pb;
-	int c = compare_cells(a, b);
+	int c = pb_front_compare_cells(a, b);
 	return c ? c : (a > b) - (a < b);
 }
 
@@ -108,7 +95,7 @@ static int compare_view_cells(const void *pa, const void *pb)
 		c = strcmp(a->row->model, b->row->model);
 	if (!c)
 		c = strcmp(a->row->label, b->row->label);
-	return c ? c : compare_cells(a->row, b->row);
+	return c ? c : pb_front_compare_cells(a->row, b->row);
 }
 
 /* failed before stale before running before skipped before ok */
@@ -120,7 +107,7 @@ static enum pb_row_status worse(enum pb_row_status a, enum pb_row_status b)
 
 static int compare_point_pointers(const void *pa, const void *pb)
 {
-	return compare_cells((*(const struct pb_point *const *)pa)->row, (*(const struct pb_point *const *)pb)->row);
+	return pb_front_compare_cells((*(const struct pb_point *const *)pa)->row, (*(const struct pb_point *const *)pb)->row);
 }
 
 /* Gives each cell its points; cells and points meet by sorted search, as there may be thousands of both. */
@@ -168,7 +155,7 @@ static enum pb_status make_cells(struct pb_view *view, struct pb_error *err)
 		struct pb_view_cell *cell = &view->cells[view->n_cells++];
 		*cell = (struct pb_view_cell){ .row = list[i], .status = PB_ROW_OK, .tasks = tasks };
 		size_t k = i;
-		for (; k < rows->n && compare_cells(list[i], list[k]) == 0; k++) {
+		for (; k < rows->n && pb_front_compare_cells(list[i], list[k]) == 0; k++) {
 			cell->status = worse(cell->status, list[k]->status);
 			if (k == i || strcmp(list[k]->task, list[k - 1]->task) != 0)
 				cell->tasks[cell->n_tasks++] = list[k];
