@@ -220,11 +220,12 @@ static bool diffq_plan_is_bound(const void *options)
 	return true;
 }
 
-/* What they start with: what they end with follows from the text. */
+/* Each matrix has its own in the end, which follows from the text. */
 static double diffq_wbits(const void *options, enum pb_dtype source_dtype)
 {
+	(void)options;
 	(void)source_dtype;
-	return ((const struct diffq_options *)options)->init_bits;
+	return NAN;
 }
 
 static unsigned diffq_needs(const void *options)
@@ -246,7 +247,7 @@ const struct pb_quantizer pb_quantizer_diffq = {
 	.source = "arXiv:2104.09987",
 	.family = "other",
 	.help = "Trains the whole model with noise in place of rounding, and with it the number of bits of each matrix, against a penalty "
-		"on the size. The width in its name is what the matrices start with; the bytes say what they ended with.",
+		"on the size. Its rows have no nominal width: the effective bits say what the matrices ended with.",
 	.abi = PB_QUANTIZER_ABI,
 	.version = 1,
 	.needs = diffq_needs,

@@ -7,6 +7,8 @@
  * Programs are not run at the same time on one matrix, but on several matrices, as many as there are threads. */
 #include "quantizers/quantizer.h"
 
+#include <math.h>
+
 static const char *const needs[] = { "nothing", "activations", "gradients", "both", NULL };
 
 struct external_options {
@@ -21,7 +23,7 @@ static const struct pb_option options[] = {
 	PB_OPT_TEXT(struct external_options, arg, "", "a text that it gets as its last argument"),
 	PB_OPT_CHOICE(struct external_options, needs, needs, "nothing", "what IN holds beside the weights: second moments and mean magnitudes of inputs, squared gradients"),
 	PB_OPT_BOOL(struct external_options, sequential, 0, "inputs are measured behind the layers that are quantized already"),
-	PB_OPT_REAL(struct external_options, bits, 0.01, 32, 32, "nominal width, for labels"),
+	PB_OPT_REAL(struct external_options, bits, 0, 32, 0, "nominal width, for labels; 0: none"),
 	PB_OPT_REAL(struct external_options, seconds, 0.01, 86400, 600, "for one matrix; a program that takes longer is killed"),
 	PB_OPT_END
 };
@@ -37,7 +39,9 @@ static unsigned external_needs(const void *opts)
 static double external_wbits(const void *opts, enum pb_dtype source_dtype)
 {
 	(void)source_dtype;
-	return ((const struct external_options *)opts)->bits;
+	double bits = ((const struct external_options *)opts)->bits;
+
+	return bits > 0 ? bits : NAN;
 }
 
 static enum pb_status external_plan(const void *opts, uint32_t rows, uint32_t cols, enum pb_dtype source_dtype, uint64_t *bytes, struct pb_error *err)

@@ -87,7 +87,8 @@ struct pb_quantizer {
 	unsigned (*needs)(const void *options); /* a sum of enum pb_needs; NULL: nothing */
 	const struct pb_option *options;
 	size_t options_size;
-	/* The nominal bit width of these options (4, 1.58, 16, ...) for weights that come as source_dtype; required. */
+	/* The nominal bit width of these options (4, 1.58, 16, ...) for weights that come as source_dtype; NaN: the weights decide.
+	 * Required. */
 	double (*wbits)(const void *options, enum pb_dtype source_dtype);
 	/* Bytes that quantize will store for a matrix of that shape, before any work; required. Options that do not fit
 	 * (together, or with this shape) are PB_USAGE or PB_UNSUPPORTED. */

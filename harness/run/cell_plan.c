@@ -1,6 +1,7 @@
 /* What a cell is going to be: its key, label, sizes and cost, before any work on weights. */
 #include "harness/run/workspace.h"
 
+#include <math.h>
 #include <string.h>
 #include "core/base/json.h"
 
@@ -25,10 +26,11 @@ static const char *make_label(struct pb_arena *arena, const struct pb_quantizer_
 {
 	struct pb_text options = {0}, label = {0};
 	const char *copy;
+	double wbits = use->quantizer->wbits(use->options, source);
 
 	pb_text_printf(&label, "%s", use->quantizer->name);
-	if (strcmp(use->quantizer->name, "identity") != 0)
-		pb_text_printf(&label, " w%.3g", use->quantizer->wbits(use->options, source));
+	if (strcmp(use->quantizer->name, "identity") != 0 && isfinite(wbits))
+		pb_text_printf(&label, " w%.3g", wbits);
 	pb_options_label(use->quantizer->options, use->options, &options);
 	for (const char *p = pb_text_c(&options); *p;) {
 		size_t n = strcspn(p, ",");

@@ -11,7 +11,7 @@ ev() { paretobench eval --quiet data/tiny.bin -t tinystories --format jsonl "$@"
 ev -q external:program=./mine.sh,bits=4.5 > rows.jsonl; echo "exit $?"
 sed 's/.*"label":\("[^"]*"\).*"wbits":\([^,]*\),"effective_bits":\([^,]*\),"weight_bytes":\([^,]*\),.*"size_convention":\("[^"]*"\).*/\1 \2 \3 \4 \5/' rows.jsonl | sort -u
 numbers rows.jsonl | cut -d' ' -f5- > x
-ev -q external:program=$R,arg=bare --threads 2 > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo "threads and ways to call it do not matter"
+ev -q external:program=$R,arg=bare --threads 2 > rows.jsonl; grep -c '"label":"external program=[^"]*".*"wbits":null' rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo "threads and ways to call it do not matter"
 ev -q external:program=$R,arg=needs,needs=both --calibration text.txt --n-samples 4 --seq-len 32 > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo "it gets what it needs"
 ev -q external:program=$R,arg=needs,needs=both,sequential=true --calibration text.txt --n-samples 4 --seq-len 32 > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo sequential
 ev -q external:program=$R,arg=chatty > rows.jsonl; numbers rows.jsonl | cut -d' ' -f5- | cmp - x && echo chatty
