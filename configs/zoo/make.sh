@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the micro family anew: trains what is not trained yet into out/zoo (about an hour on two cores; go on with the same
+# Makes the micro family anew: trains what is not trained yet into out/zoo (about an hour and a half on two cores; go on with the same
 # command after an interruption), puts weights, logs and the list of models into configs/zoo, and scores them into scores.csv.
 #
 #   sh configs/zoo/make.sh
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 program=build/release/paretobench
 zoo=configs/zoo
 # Smallest first; those on other numbers of tokens last.
-names="micro-xxs micro-xs micro-s micro-m micro-l micro-xl micro-s-short micro-s-long micro-l-short micro-l-long"
+names="micro-xxs micro-xs micro-s micro-m micro-l micro-xl micro-xxl micro-s-short micro-s-long micro-l-short micro-l-long"
 
 fact() { sed -n "s/^  \"$2\": \"*\([^\",]*\)\"*,*$/\1/p" "out/zoo/$1/train.json"; }
 

@@ -14,7 +14,7 @@
 const struct pb_world_size pb_world_sizes[] = {
 	{ "small", 240, 24, 24, 12000, 1000, 1000, 512 },
 	{ "medium", 400, 36, 40, 60000, 1500, 1500, 1024 },
-	{ "large", 800, 48, 48, 240000, 1500, 1500, 1024 },
+	{ "large", 3000, 150, 64, 320000, 1500, 1500, 1024 },
 };
 const size_t pb_n_world_sizes = sizeof(pb_world_sizes) / sizeof(*pb_world_sizes);
 
@@ -161,7 +161,7 @@ static void put_facts(struct maker *m, enum file file, uint32_t i)
 	for (uint32_t k = 0; k < n; k++)
 		order[k] = k;
 	pb_rng_shuffle(&m->rng, order, n);
-	said = in_turn || n == 2 ? n : 2 + (uint32_t)pb_rng_below(&m->rng, 3);
+	said = in_turn || n == 2 ? n : 3 + (uint32_t)pb_rng_below(&m->rng, 3);
 	for (uint32_t k = 0; k < said; k++) {
 		const struct pb_fact *fact = &l->facts[l->first[kind] + entity * n + order[k]];
 		uint32_t form = file == TRAIN ? PB_WORLD_HELD_OUT + (uint32_t)pb_rng_below(&m->rng, PB_WORLD_FORMS - PB_WORLD_HELD_OUT) : 1;
@@ -193,7 +193,7 @@ static void put_passage(struct maker *m, void (*put)(const struct pb_lexicon *, 
 }
 
 /* Kinds of documents in turn: facts, agreement, cloze, story, yes and no. */
-static const char plan[] = "fcfscfycsfafcfsyfcfcysfcfsya";
+static const char plan[] = "fcfsffyfcsfffafcfsfyfcffysfcffsya";
 
 static void put_document(struct maker *m, enum file file, uint32_t i)
 {
