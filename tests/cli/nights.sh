@@ -4,14 +4,14 @@ R=$PB_SRC/build/${PB_TEST_CONFIG:-release}/tests/cli/rounder
 paretobench world -o . --quiet
 export PB_DATA=.
 cat > nightly.yaml <<'Y'
-models: [micro-s]
+models: [micro-m]
 quantizers: [identity, external: {program: ./method.sh}]
 tasks: [world_agreement, world_ppl]
 limits: {time: 5m}
 Y
 method() { printf '#!/bin/sh\nexec %s "$1" "$2" %s\n' "$R" "$1" > method.sh; chmod +x method.sh; }
 night() { method "$2"; paretobench run "${3:-nightly.yaml}" -o "nights/$1" --quiet 2> err; sleep 1; }
-hide() { sed 's/, 20..-.*//; s/-[0-9.]* pp ([^)]*)/PP/; s/+[0-9.]* nats ([^)]*)/NATS/; s/external: micro-s: [^;]*;/REASON;/'; }
+hide() { sed 's/, 20..-.*//; s/-[0-9.]* pp ([^)]*)/PP/; s/+[0-9.]* nats ([^)]*)/NATS/; s/external: micro-m: [^;]*;/REASON;/'; }
 history() { paretobench compare --history "$@" > out; code=$?; sed -n '/^run/p; /^Regressions/,/^Seen/p' out | grep -v ^Seen | hide; echo "exit $code"; }
 
 # The names are not in the order of the nights: what counts is when they were begun.
