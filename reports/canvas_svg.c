@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/markup.h"
 #include "core/base/memory.h"
 #include "reports/canvas_backend.h"
-#include "reports/markup.h"
 
 struct svg_canvas {
 	struct pb_canvas base;

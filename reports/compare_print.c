@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 #include "core/base/json.h"
+#include "core/base/markup.h"
 #include "reports/compare.h"
-#include "reports/markup.h"
 
 /* Lists of what is alike for all of a kind, in this order. */
 static const enum pb_change listed[] = { PB_CHANGE_WORSE, PB_CHANGE_FAILED, PB_CHANGE_BETTER, PB_CHANGE_REFUSED, PB_CHANGE_UNTESTED, PB_CHANGE_NOISE };

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 #include "core/base/json.h"
+#include "core/base/markup.h"
 #include "reports/history.h"
-#include "reports/markup.h"
 
 bool pb_history_is_percent(const struct pb_history_line *l)
 {

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "reports/markup.h"
+#include "core/base/markup.h"
 #include "reports/page.h"
 
 static void cell_text(struct pb_text *out, const char *s)
@@ -103,7 +103,8 @@ static void put_section(const struct pb_section *section, struct pb_text *out)
 			pb_markdown_escape(out, block->chart->caption);
 			break;
 		case PB_SECTION_FILE:
-			pb_text_printf(out, "%s: %s.", block->file->what, block->file->name);
+			pb_markdown_escape(out, block->file->what);
+			pb_text_printf(out, ": %s.", block->file->name);
 			break;
 		}
 		pb_text_string(out, "\n\n");
@@ -141,8 +142,10 @@ enum pb_status pb_markdown_make(const struct pb_view *view, struct pb_text *out,
 	pb_text_string(out, "\n\n");
 	pb_markdown_escape(out, view->summary);
 	pb_text_string(out, "\n\n");
-	if (*view->fronts.note)
-		pb_text_printf(out, "%s\n\n", view->fronts.note);
+	if (*view->fronts.note) {
+		pb_markdown_escape(out, view->fronts.note);
+		pb_text_string(out, "\n\n");
+	}
 	if (view->main) {
 		pb_text_string(out, "## Size and quality\n\n");
 		put_figure(out, view->main->title, "front");

@@ -1,11 +1,11 @@
 /* report.html: one file that needs no network, and no script to be read. */
+#include "core/base/markup.h"
 #include "reports/page.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "reports/markup.h"
 
 #define CLIPPED_NAME 36         /* a longer name may be cut by its column, and is whole in the tooltip */
 #define EMBED_LIMIT (1u << 20)  /* larger tables are linked only */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/csv.h"
+#include "core/base/markup.h"
 #include "core/store/row_column.h"
 
 static int compare_names(const void *a, const void *b)
@@ -160,18 +161,12 @@ static const struct {
 	{ "metric", false }, { "value", true }, { "n", true }, { "status", false },
 };
 
-/* One line of text: control characters become blanks, a Markdown cell escapes what would end it or start markup. */
 static void put_clean(struct pb_text *out, const char *s, bool markdown)
 {
-	for (const char *end = s + strlen(s); s < end;) {
-		uint32_t c = pb_utf8_next(&s, end);
-		if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029)
-			c = ' ';
-		if (markdown && c < 0x80 && strchr("|\\`*_<>[]&", (int)c))
-			pb_text_char(out, '\\');
-		char bytes[4];
-		pb_text_bytes(out, bytes, pb_utf8_put(bytes, c));
-	}
+	if (markdown)
+		pb_markdown_escape(out, s);
+	else
+		pb_terminal_escape(out, s);
 }
 
 static void table_cell(struct pb_text *out, const struct pb_row *row, int column, bool markdown)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "core/base/json.h"
+#include "core/base/markup.h"
 
 const char *pb_outcome_name(enum pb_outcome outcome)
 {
@@ -169,51 +170,48 @@ enum pb_status pb_verdicts_table(const struct pb_verdicts *v, bool details, stru
 
 /* ---- Markdown ---- */
 
-/* A cell of a table: no pipe, no line break, no markup. */
-static void put_cell(struct pb_text *out, const char *s)
-{
-	for (; *s; s++)
-		if (*s == '\n' || *s == '\r')
-			pb_text_char(out, ' ');
-		else if (strchr("|<>*_`[]\\", *s))
-			pb_text_printf(out, "\\%c", *s);
-		else
-			pb_text_char(out, *s);
-}
-
 enum pb_status pb_verdicts_markdown(const struct pb_verdicts *v, bool details, struct pb_text *out, struct pb_error *err)
 {
+	struct pb_text summary = {0};
+
 	pb_text_string(out, "| claim | verdict | statement | why |\n|---|---|---|---|\n");
 	for (size_t i = 0; i < v->n; i++) {
 		const struct pb_claim *c = v->claims[i];
 
-		pb_text_printf(out, "| %s | %s%s%s | ", c->id, pb_verdict_name(c->verdict), c->verdict != c->expected ? ", expected " : "",
+		pb_text_string(out, "| ");
+		pb_markdown_escape(out, c->id);
+		pb_text_printf(out, " | %s%s%s | ", pb_verdict_name(c->verdict), c->verdict != c->expected ? ", expected " : "",
 			c->verdict != c->expected ? pb_verdict_name(c->expected) : "");
-		put_cell(out, c->statement);
+		pb_markdown_escape(out, c->statement);
 		pb_text_string(out, " | ");
-		put_cell(out, c->reason);
+		pb_markdown_escape(out, c->reason);
 		if (c->measured && c->measured->verdict != PB_NOT_MEASURED) {
 			pb_text_printf(out, "%smeasured: ", c->reason[0] ? "; " : "");
-			put_cell(out, c->measured->reason);
+			pb_markdown_escape(out, c->measured->reason);
 		}
 		pb_text_string(out, " |\n");
 	}
 	for (size_t i = 0; details && i < v->n; i++) {
 		const struct pb_claim *c = v->claims[i];
 
-		pb_text_printf(out, "\n**%s** (", c->id);
-		put_cell(out, c->source);
+		pb_text_string(out, "\n**");
+		pb_markdown_escape(out, c->id);
+		pb_text_string(out, "** (");
+		pb_markdown_escape(out, c->source);
 		pb_text_string(out, ")\n");
 		for (size_t k = 0; k < c->n_tests; k++) {
 			pb_text_printf(out, "- %s: ", pb_outcome_name(c->tests[k].outcome));
-			put_cell(out, c->tests[k].that);
+			pb_markdown_escape(out, c->tests[k].that);
 			pb_text_string(out, ": ");
-			put_cell(out, c->tests[k].numbers);
+			pb_markdown_escape(out, c->tests[k].numbers);
 			pb_text_char(out, '\n');
 		}
 	}
 	pb_text_char(out, '\n');
-	pb_verdicts_summary(v, out);
+	pb_verdicts_summary(v, &summary);
+	pb_markdown_escape(out, pb_text_c(&summary));
+	out->failed = out->failed || summary.failed;
+	pb_text_free(&summary);
 	pb_text_char(out, '\n');
 	return pb_text_check(out, err);
 }
@@ -315,18 +313,24 @@ enum pb_status pb_verdicts_json(const struct pb_verdicts *v, struct pb_text *out
 
 enum pb_status pb_findings_table(const struct pb_findings *f, bool markdown, struct pb_text *out, struct pb_error *err)
 {
+	struct pb_text line = {0};
+
 	for (size_t i = 0; i < f->n; i++) {
 		const struct pb_finding *x = &f->findings[i];
 
 		if (i == 0 || f->findings[i - 1].kind != x->kind)
 			pb_text_printf(out, "%s%s%s\n%s", i ? "\n" : "", markdown ? "## " : "", pb_finding_title(x->kind), markdown ? "\n" : "");
-		pb_text_printf(out, "%s%s%s%s: ", markdown ? "- " : "  ", x->first->text[PB_NUMBER_ID], x->second ? ", " : "", x->second ? x->second->text[PB_NUMBER_ID] : "");
+		pb_text_clear(&line);
+		pb_text_printf(&line, "%s%s%s: %s", x->first->text[PB_NUMBER_ID], x->second ? ", " : "", x->second ? x->second->text[PB_NUMBER_ID] : "", x->what);
+		pb_text_string(out, markdown ? "- " : "  ");
 		if (markdown)
-			put_cell(out, x->what);
+			pb_markdown_escape(out, pb_text_c(&line));
 		else
-			pb_text_string(out, x->what);
+			pb_text_string(out, pb_text_c(&line));
 		pb_text_char(out, '\n');
 	}
+	out->failed = out->failed || line.failed;
+	pb_text_free(&line);
 	pb_text_printf(out, "%s%zu findings\n", f->n ? "\n" : "", f->n);
 	return pb_text_check(out, err);
 }

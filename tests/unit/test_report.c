@@ -21,7 +21,6 @@
 #include "reports/figure_layout.h"
 #include "reports/front.h"
 #include "reports/labels.h"
-#include "reports/markup.h"
 #include "reports/report.h"
 
 #define GOLDEN "tests/golden/figure.svg"
@@ -443,18 +442,6 @@ static void canvas_refuses(void **state)
 	assert_int_equal(pb_canvas_finish(c, &out, &err), PB_OK);
 	assert_memory_equal(out.data, "\x89PNG", 4);
 	pb_text_free(&out);
-}
-
-static void escaping(void **state)
-{
-	(void)state;
-	struct pb_text t = { 0 };
-	pb_markup_escape(&t, "<a href=\"x\">&'\x01\xff</a>");
-	assert_string_equal(t.data, "&lt;a href=&quot;x&quot;&gt;&amp;&#39; \xEF\xBF\xBD&lt;/a&gt;");
-	pb_text_clear(&t);
-	pb_markdown_escape(&t, "a|b\n<i>*x*");
-	assert_string_equal(t.data, "a\\|b &lt;i\\>\\*x\\*");
-	pb_text_free(&t);
 }
 
 /* --- whole reports --- */
@@ -1014,7 +1001,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(claimed), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
 		cmocka_unit_test(names_and_legend),
 		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
-		cmocka_unit_test(canvas_refuses), cmocka_unit_test(escaping), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
+		cmocka_unit_test(canvas_refuses), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
 		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(only_trainings), cmocka_unit_test(failures), cmocka_unit_test(golden),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
