@@ -216,9 +216,9 @@ static const char *axis_title(const struct pb_goal *g, struct pb_arena *arena)
 {
 	if (g->front) {
 		const char *unit = pb_front_is_percent(g->front) ? ", %" : "";
-		return pb_arena_printf(arena, "%s%s (%s is better)", g->front->is_mean ? "accuracy" : g->front->metric, unit, g->front->higher_is_better ? "higher" : "lower");
+		return pb_arena_printf(arena, "%s%s (%s is better)", g->front->is_mean ? "Accuracy" : g->front->metric, unit, g->front->higher_is_better ? "higher" : "lower");
 	}
-	return pb_arena_printf(arena, "%s, log scale", pb_goal_shown_title(g));
+	return pb_arena_printf(arena, "%s, log scale", pb_goal_heading(g));
 }
 
 static const char *measured_with(const struct pb_goal *g)
@@ -240,7 +240,7 @@ static enum pb_status add_pair(struct maker *m, const struct pb_goal *x, bool pa
 	if (st != PB_OK)
 		return st;
 	if (!t.n) {
-		pb_section_text(m->section, "%s: no setting has a number for that and %s, so there is nothing to draw.", pb_goal_shown_title(x), m->input->main->title);
+		pb_section_text(m->section, "%s: no setting has a number for that and %s, so there is nothing to draw.", pb_goal_heading(x), m->input->main->title);
 		return PB_OK;
 	}
 	bool *is_drawn = pb_arena_alloc(m->arena, t.n, sizeof *is_drawn);
@@ -257,7 +257,7 @@ static enum pb_status add_pair(struct maker *m, const struct pb_goal *x, bool pa
 	series[1].name = "front";
 	series[1].width = panel ? 1.5 : 2.0;
 	const char *slug = pb_arena_printf(m->arena, "front-by-%s", pb_goal_name(x));
-	const char *described = pb_arena_printf(m->arena, "%s by %s", m->input->main->title, pb_goal_shown_title(x)), *title = panel ? pb_goal_shown_title(x) : described;
+	const char *described = pb_arena_printf(m->arena, "%s by %s", m->input->main->title, pb_goal_shown_title(x)), *title = panel ? pb_goal_heading(x) : described;
 	const char *x_title = axis_title(x, m->arena), *y_title = axis_title(&goals[1], m->arena);
 	const char *caption = pb_arena_printf(m->arena, "%zu of %zu points have this number%s, %zu are on the front (the line).%s%s", t.n, m->input->main->n_points,
 		n_drawn < t.n ? pb_arena_printf(m->arena, " and %zu that are on their family's front are drawn", n_drawn) : "", t.n_on,
@@ -408,11 +408,11 @@ static enum pb_status add_triple_table(struct maker *m, const struct pb_tradeoff
 		pb_section_note(m->section, "The %d surest ones; %zu more are in fronts.csv.", MOST_ROWS, n - MOST_ROWS);
 		n = MOST_ROWS;
 	}
-	columns[0] = (struct pb_section_column){ "model", false, false };
-	columns[1] = (struct pb_section_column){ "setting", false, true };
+	columns[0] = (struct pb_section_column){ "Model", false, false };
+	columns[1] = (struct pb_section_column){ "Setting", false, true };
 	for (unsigned k = 0; k < t->axes.n; k++)
-		columns[2 + k] = (struct pb_section_column){ pb_goal_shown_title(&t->goals[k]), true, false };
-	columns[2 + t->axes.n] = (struct pb_section_column){ "probability", true, false };
+		columns[2 + k] = (struct pb_section_column){ pb_goal_heading(&t->goals[k]), true, false };
+	columns[2 + t->axes.n] = (struct pb_section_column){ "Probability", true, false };
 	struct pb_section_table *table = pb_section_table(m->section, columns, 3 + t->axes.n);
 	for (size_t i = 0; i < n; i++) {
 		const struct pb_row *row = list[i]->point->row;
@@ -451,7 +451,7 @@ static enum pb_status add_triple(struct maker *m, const struct pb_goal *x, const
 		t.trades[i].point->on_axes = t.trades[i].on;
 		t.trades[i].point->probability_axes = t.trades[i].probability;
 	}
-	pb_section_heading(m->section, "%s and %s at once", pb_goal_shown_title(x), pb_goal_shown_title(z));
+	pb_section_heading(m->section, "%s and %s at once", pb_goal_heading(x), pb_goal_shown_title(z));
 	pb_section_text(m->section, "A setting is on this front when no other one is at least as good in all three and better in one: %zu of %zu settings. The probability is the share of %zu draws "
 		"in which that is so%s.", t.n_on, t.n, t.n_replicates, t.by_items ? ", of the items that settings share" : ", of values as independent normals");
 	st = add_triple_chart(m, &t);

@@ -62,7 +62,8 @@ static bool add_line(struct pb_bit_curves *c, const struct pb_scaling_item *cons
 	}
 	if (n_kept < 2)
 		return true;
-	c->lines[c->n_lines++] = (struct pb_bit_line){ items[0]->is_full ? 16.0 : items[0]->point->row->wbits, { n_kept, x, y, errors }, kept };
+	c->lines[c->n_lines++] = (struct pb_bit_line){ .wbits = items[0]->is_full ? 16.0 : items[0]->point->row->wbits, .line = { .n = n_kept, .x = x, .y = y, .errors = errors },
+		.items = kept, .seeds = items, .n_seeds = n };
 	c->n_points += n_kept;
 	for (size_t i = 0; i < n_kept; i++)
 		c->n_on_front += kept[i]->point->on_front;
@@ -87,6 +88,58 @@ static bool add_full(struct pb_bit_curves *c, const struct pb_scaling_item *cons
 	return n_full == 0 || add_line(c, full, n_full, arena);
 }
 
+/* --- draws --- */
+
+static size_t place_of(const struct pb_bit_curves *c, const struct pb_scaling_item *item)
+{
+	return (size_t)(item->point - c->front->points);
+}
+
+/* Draws of a line from those of the points: of seeds their mean, of a perplexity its logarithm. */
+static bool take_draws(const struct pb_bit_curves *c, struct pb_bit_line *l, const struct pb_draws *draws, struct pb_arena *arena)
+{
+	const bool is_perplexity = strncmp(c->front->metric, "ppl", 3) == 0;
+	const size_t n = l->line.n, n_draws = draws->n_replicates;
+	double *values = pb_arena_alloc(arena, n_draws, n * sizeof *values);
+	if (!values)
+		return false;
+	for (size_t i = 0, first = 0, k; i < n; i++, first += k) {
+		for (k = 0; first + k < l->n_seeds && total_bits(l->seeds[first + k]) == total_bits(l->items[i]); k++)
+			;
+		for (size_t r = 0; r < n_draws; r++) {
+			double sum = 0.0;
+			for (size_t seed = first; seed < first + k; seed++) {
+				const double value = draws->values[place_of(c, l->seeds[seed]) * n_draws + r];
+				sum += is_perplexity ? log(value) : value;
+			}
+			values[r * n + i] = sum / (double)k;
+		}
+	}
+	l->line.draws = values;
+	l->line.n_draws = n_draws;
+	return true;
+}
+
+/* Gives the lines draws of the items that all their points share; without such items they stay without. */
+static enum pb_status draw_lines(struct pb_bit_curves *c, const struct pb_rows *rows, const struct pb_item_stores *stores, struct pb_arena *arena, struct pb_error *err)
+{
+	struct pb_arena *scratch = pb_arena_new();
+	struct pb_draws draws;
+	size_t n = 0, *places = scratch ? pb_arena_alloc(scratch, c->front->n_points, sizeof *places) : NULL;
+	for (size_t i = 0; i < c->n_lines && places; i++)
+		for (size_t k = 0; k < c->lines[i].n_seeds; k++)
+			places[n++] = place_of(c, c->lines[i].seeds[k]);
+	enum pb_status st = places ? pb_draws_make_of(&draws, c->front, places, n, rows, stores, scratch, err) : pb_out_of_memory(err, "curves");
+	c->by_items = st == PB_OK && draws.by_items;
+	for (size_t i = 0; i < c->n_lines && c->by_items && st == PB_OK; i++)
+		if (!take_draws(c, &c->lines[i], &draws, arena))
+			st = pb_out_of_memory(err, "curves");
+	pb_arena_free(scratch);
+	return st;
+}
+
+/* --- lines --- */
+
 static enum pb_status find_best(struct pb_bit_curves *c, struct pb_arena *arena, struct pb_error *err)
 {
 	struct pb_polyline *lines = pb_arena_alloc(arena, c->n_lines, sizeof *lines);
@@ -105,10 +158,18 @@ static enum pb_status find_best(struct pb_bit_curves *c, struct pb_arena *arena,
 	return c->best ? PB_OK : pb_out_of_memory(err, "curves");
 }
 
+struct maker {
+	struct pb_bit_curve_list *out;
+	const struct pb_rows *rows;
+	const struct pb_item_stores *stores;
+	struct pb_error *err;
+};
+
 /* Lines of one method: items[0..n), sorted by width and size. */
-static enum pb_status add_method(struct pb_bit_curve_list *out, const struct pb_front *front, const struct pb_scaling_item *const *items, size_t n,
-	const struct pb_scaling_item *const *all, size_t n_all, struct pb_error *err)
+static enum pb_status add_method(const struct maker *m, const struct pb_front *front, const struct pb_scaling_item *const *items, size_t n,
+	const struct pb_scaling_item *const *all, size_t n_all)
 {
+	struct pb_bit_curve_list *out = m->out;
 	struct pb_bit_curves *c = &out->curves[out->n];
 	bool ok = true;
 	*c = (struct pb_bit_curves){ .front = front, .family = items[0]->series, .method = items[0]->method, .lines = pb_arena_alloc(out->arena, n + 1, sizeof *c->lines) };
@@ -118,26 +179,28 @@ static enum pb_status add_method(struct pb_bit_curve_list *out, const struct pb_
 		ok = add_line(c, items + i, k, out->arena);
 	}
 	if (!ok || !c->lines)
-		return pb_out_of_memory(err, "curves");
+		return pb_out_of_memory(m->err, "curves");
 	if (c->n_lines < 2)
 		return PB_OK;
 	if (!add_full(c, all, n_all, items, n, out->arena))
-		return pb_out_of_memory(err, "curves");
+		return pb_out_of_memory(m->err, "curves");
 	out->n++;
-	return find_best(c, out->arena, err);
+	enum pb_status st = m->stores && m->stores->n ? draw_lines(c, m->rows, m->stores, out->arena, m->err) : PB_OK;
+	return st == PB_OK ? find_best(c, out->arena, m->err) : st;
 }
 
-static enum pb_status add_front(struct pb_bit_curve_list *out, const struct pb_front *front, struct pb_error *err)
+static enum pb_status add_front(const struct maker *m, const struct pb_front *front)
 {
+	struct pb_bit_curve_list *out = m->out;
 	struct pb_scaling_item *items = NULL;
 	size_t n_items = 0, n = 0;
-	enum pb_status st = pb_scaling_items(&items, &n_items, front, out->arena, err);
+	enum pb_status st = pb_scaling_items(&items, &n_items, front, out->arena, m->err);
 	if (st != PB_OK)
 		return st;
 	const struct pb_scaling_item **list = pb_arena_alloc(out->arena, n_items, sizeof *list);
 	struct pb_bit_curves *longer = pb_arena_alloc(out->arena, out->n + n_items, sizeof *longer);
 	if (!list || !longer)
-		return pb_out_of_memory(err, "curves");
+		return pb_out_of_memory(m->err, "curves");
 	if (out->n)
 		memcpy(longer, out->curves, out->n * sizeof *longer);
 	out->curves = longer;
@@ -150,34 +213,61 @@ static enum pb_status add_front(struct pb_bit_curve_list *out, const struct pb_f
 		for (k = 1; i + k < n && same_method(list[i], list[i + k]); k++)
 			;
 		if (!list[i]->is_full)
-			st = add_method(out, front, list + i, k, list, n, err);
+			st = add_method(m, front, list + i, k, list, n);
 	}
 	return st;
 }
 
-enum pb_status pb_bit_curves_make(struct pb_bit_curve_list *out, const struct pb_fronts *fronts, struct pb_arena *arena, struct pb_error *err)
+enum pb_status pb_bit_curves_make(struct pb_bit_curve_list *out, const struct pb_fronts *fronts, const struct pb_rows *rows, const struct pb_item_stores *stores,
+	struct pb_arena *arena, struct pb_error *err)
 {
+	const struct maker m = { out, rows, stores, err };
 	enum pb_status st = PB_OK;
 	enum pb_law law;
 	*out = (struct pb_bit_curve_list){ .arena = arena };
 	for (size_t i = 0; i < fronts->n && st == PB_OK; i++)
 		if (pb_scaling_is_wanted(fronts, &fronts->fronts[i], &law))
-			st = add_front(out, &fronts->fronts[i], err);
+			st = add_front(&m, &fronts->fronts[i]);
 	return st;
 }
 
-/* --- bit-curves.csv --- */
+/* --- crossings, bit-curves.csv --- */
 
+struct pb_bit_crossing *pb_bit_crossings(const struct pb_polyline *a, const struct pb_polyline *b, size_t *n, struct pb_arena *arena)
+{
+	const size_t most = a->n + b->n;
+	struct pb_bit_crossing *list = pb_arena_alloc(arena, most, sizeof *list);
+	double *x = pb_alloc(2 * most + 2 * a->n_draws, sizeof *x);
+	*n = list && x ? pb_polyline_crossings(a, b, x) : 0;
+	for (size_t i = 0; i < *n; i++)
+		list[i] = (struct pb_bit_crossing){ x[i], pb_polyline_draw_crossing(a, b, x[i], x + most) };
+	if (!x)
+		list = NULL;
+	pb_free(x);
+	return list;
+}
+
+enum crossing_number { CROSSING_AT, CROSSING_LOW, CROSSING_HIGH, CROSSING_SHARE, CROSSING_NUMBERS };
+
+static double crossing_number(const struct pb_bit_crossing *c, enum crossing_number number)
+{
+	const double numbers[] = { c->x, c->drawn.low, c->drawn.high };
+	return number == CROSSING_SHARE ? c->drawn.share : pow(10.0, numbers[number]);
+}
+
+/* A field for each number, with that of all crossings; empty when there is none. */
 static void csv_crossings(struct pb_text *out, const struct pb_polyline *a, const struct pb_polyline *b, struct pb_arena *arena)
 {
-	double *x = pb_arena_alloc(arena, a->n + b->n, sizeof *x);
-	struct pb_text t = { 0 };
-	size_t n = x ? pb_polyline_crossings(a, b, x) : 0;
-	for (size_t i = 0; i < n; i++)
-		pb_text_printf(&t, "%s%.17g", i ? " " : "", pow(10.0, x[i]));
-	out->failed = out->failed || !x || t.failed;
-	pb_csv_text(out, t.length ? pb_text_c(&t) : NULL);
-	pb_text_free(&t);
+	size_t n;
+	const struct pb_bit_crossing *list = pb_bit_crossings(a, b, &n, arena);
+	for (enum crossing_number number = 0; number < CROSSING_NUMBERS; number++) {
+		struct pb_text t = { 0 };
+		for (size_t i = 0; i < n && (number == CROSSING_AT || isfinite(list[i].drawn.share)); i++)
+			pb_text_printf(&t, "%s%.17g", i ? " " : "", crossing_number(&list[i], number));
+		out->failed = out->failed || !list || t.failed;
+		pb_csv_text(out, t.length ? pb_text_c(&t) : NULL);
+		pb_text_free(&t);
+	}
 }
 
 static void csv_pair(struct pb_text *out, const struct pb_bit_curves *c, size_t i, size_t k, struct pb_arena *arena)
@@ -192,13 +282,14 @@ static void csv_pair(struct pb_text *out, const struct pb_bit_curves *c, size_t 
 	for (size_t t = 0; t < sizeof numbers / sizeof *numbers; t++)
 		pb_csv_number(out, numbers[t]);
 	csv_crossings(out, &c->lines[i].line, &c->lines[k].line, arena);
+	pb_csv_text(out, d.is_paired ? "items" : "values");
 	pb_csv_end(out);
 }
 
 enum pb_status pb_bit_curves_csv(const struct pb_bit_curve_list *list, struct pb_text *out, struct pb_error *err)
 {
 	static const char *const names[] = { "task", "metric", "protocol", "backend", "model_family", "method", "width_a", "width_b", "from_bits", "to_bits", "mean_a_minus_b", "stderr", "low95",
-		"high95", "share_a_above", "crossings_bits" };
+		"high95", "share_a_above", "crossings_bits", "crossings_low95", "crossings_high95", "crossings_share", "errors_by" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		pb_csv_text(out, names[i]);
 	pb_csv_end(out);

@@ -72,8 +72,8 @@ static void add_panel(struct pb_section *section, const struct pb_bit_curves *c,
 	const bool percent = pb_front_is_percent(front);
 	struct pb_chart_series *series = pb_arena_alloc(section->arena, c->n_lines, sizeof *series);
 	const char *slug = pb_arena_printf(section->arena, "bit-curves-%s-%zu", front->slug, number);
-	const char *title = pb_arena_printf(section->arena, "%s, %s, by total bits", front->title, c->method);
-	const char *note = pb_arena_printf(section->arena, "Model family %s, %zu points.", c->family, c->n_points);
+	const char *title = pb_arena_printf(section->arena, "%s, %s on %s, by total bits", front->title, c->method, c->family);
+	const char *note = pb_arena_printf(section->arena, "%zu points.", c->n_points);
 	bool ok = series && slug && title && note;
 	for (size_t i = 0; i < c->n_lines && ok; i++)
 		ok = fill_series(&series[i], c, &c->lines[i], section->arena);
@@ -82,8 +82,8 @@ static void add_panel(struct pb_section *section, const struct pb_bit_curves *c,
 		return;
 	}
 	pb_section_chart(section, &(struct pb_section_chart){ .slug = slug, .note = note, .panel = true, .caption = "A mark is measured, with its 95 % interval; dashed: interpolated between sizes, at which nothing was measured.",
-		.chart = { .title = title, .description = title, .x_title = "bits of the model (everything that runs), log scale", .x_kind = PB_AXIS_COUNT,
-			.y_title = percent ? "accuracy, % (higher is better)" : "loss, nats (lower is better), log scale", .y_kind = percent ? PB_AXIS_LINEAR : PB_AXIS_LOG,
+		.chart = { .title = title, .description = title, .x_title = "Bits of the model (everything that runs), log scale", .x_kind = PB_AXIS_COUNT,
+			.y_title = percent ? "Accuracy, % (higher is better)" : "Loss, nats (lower is better), log scale", .y_kind = percent ? PB_AXIS_LINEAR : PB_AXIS_LOG,
 			.series = series, .n_series = c->n_lines } });
 }
 
@@ -109,11 +109,36 @@ static void add_lead(struct pb_section_table *table, const struct pb_front *fron
 	pb_table_number(table, mean, "%s", text);
 }
 
+/* What the intervals of these curves are of. */
+static void add_intervals(struct pb_section *section, const struct pb_bit_curves *first, size_t n)
+{
+	struct pb_text t = { 0 }, others = { 0 };
+	size_t n_drawn = 0, n_others = 0, n_draws = 0;
+	for (size_t i = 0; i < n; i++)
+		if (first[i].by_items) {
+			n_drawn++;
+			n_draws = first[i].lines->line.n_draws;
+		} else {
+			pb_text_printf(&others, "%s%s", n_others++ ? ", " : "", first[i].method);
+		}
+	if (n_drawn)
+		pb_text_printf(&t, "Intervals%s are of %zu draws of the items that all points of a method share, each draw the same for all of them: widths are compared on the same items.",
+			n_others ? " of most methods" : "", n_draws);
+	if (n_others)
+		pb_text_printf(&t, "%s%s%s the errors of points are taken as independent, since %s; settings that were measured on the same items differ with more certainty than that shows.",
+			n_drawn ? " Of " : "", n_drawn ? pb_text_c(&others) : "", n_drawn ? "" : "In intervals",
+			n_drawn ? "the records do not have the same items of all points" : "the records do not have the same items of all points of a method");
+	pb_section_note(section, "%s", pb_text_c(&t));
+	section->failed = section->failed || t.failed || others.failed;
+	pb_text_free(&others);
+	pb_text_free(&t);
+}
+
 static void add_best(struct pb_section *section, const struct pb_bit_curves *first, size_t n)
 {
 	static const struct pb_section_column columns[] = {
-		{ "models", false, false }, { "method", false, true }, { "from, bits", true, false }, { "to, bits", true, false }, { "best width", false, false }, { "then", false, false },
-		{ "lead (95 %)", true, false },
+		{ "Models", false, false }, { "Method", false, true }, { "From, bits", true, false }, { "To, bits", true, false }, { "Best width", false, false }, { "Then", false, false },
+		{ "Lead (95 %)", true, false },
 	};
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
 	for (size_t i = 0; i < n; i++)
@@ -135,22 +160,27 @@ static void add_best(struct pb_section *section, const struct pb_bit_curves *fir
 			pb_table_text(table, "%s", second);
 			add_lead(table, c->front, &d, c->front->higher_is_better ? 1.0 : -1.0);
 		}
-	pb_section_note(section, "Where at least two widths have a curve. lead: over the next best, %s, the mean over %d places of the stretch that are equally far in the logarithm; errors of measured "
-		"points as independent, so that settings that were measured on the same items differ with more certainty than this shows. A lead whose interval holds 0 is none.",
-		pb_front_is_percent(first->front) ? "in percentage points" : "in nats", PB_POLYLINE_POINTS);
+	pb_section_note(section, "Where at least two widths have a curve. Lead: over the next best, %s, the mean over %d places of the stretch that are equally far in the logarithm. A lead whose "
+		"interval holds 0 is none.", pb_front_is_percent(first->front) ? "in percentage points" : "in nats", PB_POLYLINE_POINTS);
 }
 
 static void add_crossings(struct pb_section_table *table, const struct pb_bit_curves *c, size_t a, size_t b, struct pb_arena *arena)
 {
-	double *x = pb_arena_alloc(arena, c->lines[a].line.n + c->lines[b].line.n, sizeof *x);
 	struct pb_text t = { 0 };
-	size_t n = x ? pb_polyline_crossings(&c->lines[a].line, &c->lines[b].line, x) : 0;
+	size_t n;
+	const struct pb_bit_crossing *list = pb_bit_crossings(&c->lines[a].line, &c->lines[b].line, &n, arena);
 	for (size_t i = 0; i < n; i++) {
-		char text[32];
-		pb_format_count(text, pow(10.0, x[i]), 3);
-		pb_text_printf(&t, "%s%s", i ? ", " : "", text);
+		char at[32], low[32], high[32];
+		pb_format_count(at, pow(10.0, list[i].x), 3);
+		pb_text_printf(&t, "%s%s", i ? ", " : "", at);
+		if (isnan(list[i].drawn.low))
+			continue;
+		pb_format_count(low, pow(10.0, list[i].drawn.low), 3);
+		pb_format_count(high, pow(10.0, list[i].drawn.high), 3);
+		pb_text_printf(&t, " (%s to %s, %.0f %%)", low, high, 100.0 * list[i].drawn.share);
 	}
-	pb_table_text(table, "%s", !x ? "n/a" : n ? pb_text_c(&t) : "none");
+	table->section->failed = table->section->failed || !list || t.failed;
+	pb_table_text(table, "%s", n ? pb_text_c(&t) : "none");
 	pb_text_free(&t);
 }
 
@@ -158,9 +188,10 @@ static void add_crossings(struct pb_section_table *table, const struct pb_bit_cu
 static void add_pairs(struct pb_section *section, const struct pb_bit_curves *c)
 {
 	static const struct pb_section_column columns[] = {
-		{ "method", false, true }, { "width", false, false }, { "against", false, false }, { "from, bits", true, false }, { "to, bits", true, false }, { "mean lead (95 %)", true, false },
-		{ "better at", true, false }, { "crosses at, bits", false, true },
+		{ "Width", false, false }, { "Against", false, false }, { "From, bits", true, false }, { "To, bits", true, false }, { "Mean lead (95 %)", true, false },
+		{ "Better at", true, false }, { "Crosses at, bits", false, true },
 	};
+	pb_section_text(section, "Widths of %s on models %s in pairs:", c->method, c->family);
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
 	const double sign = c->front->higher_is_better ? 1.0 : -1.0;
 	for (size_t a = 0; a < c->n_lines; a++)
@@ -173,7 +204,6 @@ static void add_pairs(struct pb_section *section, const struct pb_bit_curves *c)
 			section->failed = section->failed || !first || !second;
 			if (section->failed)
 				return;
-			pb_table_text(table, "%s", c->method);
 			pb_table_text(table, "%s", first);
 			pb_table_text(table, "%s", second);
 			add_bits(table, d.low);
@@ -197,9 +227,11 @@ static void add_front(struct pb_section *section, const struct pb_bit_curves *fi
 	if (n > n_drawn)
 		pb_section_note(section, "Drawn: the %zu of %zu methods with most points on the front of sizes.", n_drawn, n);
 	add_best(section, first, n);
+	add_intervals(section, first, n);
 	for (size_t i = 0; i < n_drawn; i++)
 		add_pairs(section, drawn[i]);
-	pb_section_note(section, "Pairs of widths over the sizes that both have. better at: share of %d places.%s", PB_POLYLINE_POINTS, n > n_drawn ? " Pairs of the other methods are in bit-curves.csv." : "");
+	pb_section_note(section, "Pairs of widths over the sizes that both have. Better at: share of %d places.%s%s", PB_POLYLINE_POINTS,
+		first->by_items ? " Crosses at: in brackets where the nearest crossing is in 95 % of the draws that have one, and how many draws have one." : "", n > n_drawn ? " Pairs of the other methods are in bit-curves.csv." : "");
 }
 
 void pb_bit_curves_section(struct pb_section *out, const struct pb_bit_curve_list *list)

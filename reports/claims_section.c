@@ -4,16 +4,16 @@
 #include <string.h>
 
 static const struct pb_section_column verdict_columns[] = {
-	{ "claim", false, false }, { "verdict", false, false }, { "statement", false, true }, { "why", false, true }, { "by a run", false, true },
+	{ "Claim", false, false }, { "Verdict", false, false }, { "Statement", false, true }, { "Why", false, true }, { "By a run", false, true },
 };
 static const struct pb_section_column test_columns[] = {
-	{ "claim", false, false }, { "outcome", false, false }, { "that", false, true }, { "numbers", false, true },
+	{ "Claim", false, false }, { "Outcome", false, false }, { "That", false, true }, { "Numbers", false, true },
 };
 static const struct pb_section_column number_columns[] = {
-	{ "claim", false, false }, { "rows", true, false }, { "source", false, true }, { "note", false, true },
+	{ "Claim", false, false }, { "Rows", true, false }, { "Source", false, true }, { "Note", false, true },
 };
-static const struct pb_section_column measured_columns[] = { { "claim", false, false }, { "verdict", false, false }, { "pair or number", false, true } };
-static const struct pb_section_column finding_columns[] = { { "row", false, false }, { "and", false, false }, { "what", false, true } };
+static const struct pb_section_column measured_columns[] = { { "Claim", false, false }, { "Verdict", false, false }, { "Pair or number", false, true } };
+static const struct pb_section_column finding_columns[] = { { "Row", false, false }, { "And", false, false }, { "What", false, true } };
 
 static void add_verdicts(struct pb_section *out, const struct pb_verdicts *v)
 {

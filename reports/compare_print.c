@@ -33,7 +33,8 @@ static void put_value(struct pb_text *t, const char *metric, double value)
 
 /* The columns of one entry, as texts. */
 enum { SETTING, MODEL, TASK, BASE, NEW, DIFFERENCE, Q, NOTE, COLUMNS };
-static const char *const headings[COLUMNS] = { "setting", "model", "task", "base", "new", "difference (95 %)", "q", "" };
+static const char *const headings[2][COLUMNS] = { { "setting", "model", "task", "base", "new", "difference (95 %)", "q", "" },
+	{ "Setting", "Model", "Task", "Base", "New", "Difference (95 %)", "q", "" } }; /* in Markdown */
 
 static void put_note(struct pb_text *t, const struct pb_compared *e, bool markdown)
 {
@@ -104,7 +105,7 @@ static void put_list(struct pb_text *out, const struct pb_comparison *c, enum pb
 	struct pb_text field = {0};
 
 	for (int k = 0; k < COLUMNS; k++)
-		widths[k] = strlen(headings[k]);
+		widths[k] = strlen(headings[0][k]);
 	for (size_t i = 0; !markdown && i < c->n; i++)
 		for (int k = 0; c->list[i].change == change && k < NOTE; k++) {
 			size_t n;
@@ -116,7 +117,7 @@ static void put_list(struct pb_text *out, const struct pb_comparison *c, enum pb
 		}
 	pb_text_printf(out, markdown ? "\n**%s: %zu**\n\n" : "\n%s: %zu\n", pb_change_name(change), c->n_changes[change]);
 	for (int k = 0; markdown && k < COLUMNS; k++)
-		pb_text_printf(out, "| %s%s", headings[k], k == NOTE ? " |\n| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n" : " ");
+		pb_text_printf(out, "| %s%s", headings[1][k], k == NOTE ? " |\n| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n" : " ");
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->list[i].change != change)
 			continue;
@@ -139,7 +140,7 @@ static void put_list(struct pb_text *out, const struct pb_comparison *c, enum pb
 /* Each task and metric once: how many of its cells changed. */
 static void put_tasks(struct pb_text *out, const struct pb_comparison *c, bool markdown)
 {
-	pb_text_string(out, markdown ? "\n| task | compared | worse | better | within noise | mean difference |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
+	pb_text_string(out, markdown ? "\n| Task | Compared | Worse | Better | Within noise | Mean difference |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
 		: "\ntask                           compared   worse  better  within noise  mean difference\n");
 	for (size_t i = 0; i < c->n; i++) {
 		const struct pb_compared *first = &c->list[i];

@@ -16,7 +16,8 @@ struct shared {
 	const struct pb_front *front;
 	const struct pb_item_stores *stores;
 	enum pb_score score;
-	size_t *places, n;              /* of the points that are drawn */
+	const size_t *places;           /* of the points that are drawn */
+	size_t n;
 	const char **tasks;
 	size_t n_tasks;
 	double *means;                  /* (n): sums over the tasks so far, over their number */
@@ -38,16 +39,17 @@ static bool surely_dominates(const struct pb_front *front, const struct pb_point
 	return true;
 }
 
-static void choose_places(struct shared *s)
+static size_t choose_places(const struct pb_front *front, size_t *places)
 {
-	const struct pb_front *front = s->front;
+	size_t n = 0;
 	for (size_t i = 0; i < front->n_points; i++) {
 		bool is_drawn = true;
 		for (size_t k = 0; front->n_points > MANY_POINTS && k < front->n_points && is_drawn; k++)
 			is_drawn = !surely_dominates(front, &front->points[k], &front->points[i]);
 		if (is_drawn)
-			s->places[s->n++] = i;
+			places[n++] = i;
 	}
+	return n;
 }
 
 /* --- items --- */
@@ -231,23 +233,21 @@ static void draw_values(struct shared *s)
 	}
 }
 
-enum pb_status pb_draws_make(struct pb_draws *out, const struct pb_front *front, const struct pb_rows *rows, const struct pb_item_stores *stores,
-	struct pb_arena *arena, struct pb_error *err)
+enum pb_status pb_draws_make_of(struct pb_draws *out, const struct pb_front *front, const size_t *places, size_t n, const struct pb_rows *rows,
+	const struct pb_item_stores *stores, struct pb_arena *arena, struct pb_error *err)
 {
 	struct pb_draws draws = { .front = front, .n_replicates = pb_front_replicates(front) };
-	struct shared s = { .draws = &draws, .front = front, .stores = stores, .score = pb_score_of(front->metric) };
+	struct shared s = { .draws = &draws, .front = front, .stores = stores, .score = pb_score_of(front->metric), .places = places, .n = n };
 	struct pb_arena *scratch = pb_arena_new();
 	enum pb_status st = PB_OK;
 	draws.values = pb_arena_alloc(arena, front->n_points, draws.n_replicates * sizeof *draws.values);
-	s.places = scratch ? pb_arena_alloc(scratch, front->n_points, sizeof *s.places) : NULL;
-	if (!draws.values || !s.places) {
+	if (!draws.values || !scratch) {
 		pb_arena_free(scratch);
 		return pb_out_of_memory(err, "fronts");
 	}
 	for (size_t i = 0; i < front->n_points; i++)
 		for (size_t r = 0; r < draws.n_replicates; r++)
 			draws.values[i * draws.n_replicates + r] = front->points[i].value;
-	choose_places(&s);
 	if (stores && s.n && s.score != PB_SCORE_NONE)
 		st = draw_items(&s, rows, scratch, err);
 	draws.by_items = s.ok;
@@ -257,6 +257,15 @@ enum pb_status pb_draws_make(struct pb_draws *out, const struct pb_front *front,
 	pb_arena_free(scratch);
 	if (st == PB_OK)
 		*out = draws;
+	return st;
+}
+
+enum pb_status pb_draws_make(struct pb_draws *out, const struct pb_front *front, const struct pb_rows *rows, const struct pb_item_stores *stores,
+	struct pb_arena *arena, struct pb_error *err)
+{
+	size_t *places = pb_alloc(front->n_points, sizeof *places);
+	enum pb_status st = places ? pb_draws_make_of(out, front, places, choose_places(front, places), rows, stores, arena, err) : pb_out_of_memory(err, "fronts");
+	pb_free(places);
 	return st;
 }
 

@@ -19,6 +19,9 @@ struct pb_draws {
  * they keep their value. */
 enum pb_status pb_draws_make(struct pb_draws *out, const struct pb_front *front, const struct pb_rows *rows, const struct pb_item_stores *stores,
 	struct pb_arena *arena, struct pb_error *err) PB_MUST_CHECK;
+/* Of the points at n places alone; the others keep their value. */
+enum pb_status pb_draws_make_of(struct pb_draws *out, const struct pb_front *front, const size_t *places, size_t n, const struct pb_rows *rows,
+	const struct pb_item_stores *stores, struct pb_arena *arena, struct pb_error *err) PB_MUST_CHECK;
 /* Gives the points of this front their probabilities by size, and by all other costs when these are wanted. */
 enum pb_status pb_front_take_draws(struct pb_front *front, const struct pb_draws *draws, bool by_all, struct pb_error *err) PB_MUST_CHECK;
 

@@ -680,12 +680,10 @@ static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, stru
 		pb_text_printf(&whole, "%s%s", front->title, unit);
 	else
 		pb_text_printf(&whole, "%s by %s", front->title, f->spec.by_bits ? "effective bits" : "model size");
-	if (front->is_mean && whole.length)
-		whole.data[0] = 'M';
 	pb_measure_fit(m, PB_TITLE_SIZE(f->spec.size), true, room, pb_text_c(&whole), &title);
 	title.failed = title.failed || whole.failed;
 	pb_text_free(&whole);
-	const char *metric = front->is_mean ? "mean accuracy" : strncmp(front->metric, "acc", 3) == 0 && !front->metric[3] ? "accuracy" : front->metric;
+	const char *metric = front->is_mean ? "Mean accuracy" : strncmp(front->metric, "acc", 3) == 0 && !front->metric[3] ? "Accuracy" : front->metric;
 	pb_text_printf(&y, "%.60s%s (%s is better)", metric, unit, front->higher_is_better ? "higher" : "lower");
 	size_t on_front = 0;
 	for (size_t i = 0; i < f->n_marks; i++)
@@ -693,7 +691,7 @@ static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, stru
 	pb_text_printf(&d, "%s by %s: %zu points, %zu on the front", front->title, f->spec.by_bits ? "effective bits" : "model size", f->n_drawn, on_front);
 	if (f->spec.size == PB_FIGURE_NARROW)
 		pb_text_string(&d, ", for narrow screens");
-	f->x_title = f->spec.by_bits ? "effective bits per quantized weight" : panel ? "model size" : "model size: all bytes needed to run, log scale";
+	f->x_title = f->spec.by_bits ? "Effective bits per quantized weight" : panel ? "Model size" : "Model size: all bytes needed to run, log scale";
 	f->title = pb_figure_keep(f, &title);
 	f->y_title = pb_figure_keep(f, &y);
 	f->description = pb_figure_keep(f, &d);

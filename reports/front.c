@@ -408,7 +408,7 @@ static enum pb_status name_front(struct pb_fronts *fronts, struct pb_front *fron
 {
 	struct pb_text title = { 0 }, slug = { 0 };
 	if (front->is_mean)
-		pb_text_printf(&title, "mean accuracy of %zu tasks", front->n_tasks);
+		pb_text_printf(&title, "Mean accuracy of %zu tasks", front->n_tasks);
 	else
 		pb_text_printf(&title, "%s %s", *front->task ? front->task : "(no task)", front->metric);
 	put_slug(&slug, *front->task ? front->task : "front");

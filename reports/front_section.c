@@ -29,8 +29,8 @@ static void put_others(struct pb_section_table *table, const struct pb_point *p)
 static void add_members(struct pb_section *section, const struct pb_front *front)
 {
 	static const struct pb_section_column columns[] = {
-		{ "model", false, false }, { "setting", false, true }, { "size", true, false }, { "value", true, false }, { "on the front", false, false }, { "probability", true, false },
-		{ "also on the front by", false, false },
+		{ "Model", false, false }, { "Setting", false, true }, { "Size", true, false }, { "Value", true, false }, { "On the front", false, false }, { "Probability", true, false },
+		{ "Also on the front by", false, false },
 	};
 	const struct pb_point **points = pb_arena_alloc(section->arena, front->n_points, sizeof *points);
 	size_t n = 0;

@@ -89,6 +89,13 @@ const char *pb_goal_shown_title(const struct pb_goal *g)
 	return g->by == PB_BY_SECONDS ? "milliseconds for an item" : g->by == PB_BY_ENERGY ? "millijoules for an item" : pb_by_title(g->by);
 }
 
+const char *pb_goal_heading(const struct pb_goal *g)
+{
+	static const char *const headings[PB_BYS] = { "Model size", "Effective bits", "Size by the rule of the method's paper", "Size of the quantized weights", "Parameters",
+		"Milliseconds for an item", "Millijoules for an item" };
+	return g->front ? g->front->title : headings[g->by];
+}
+
 enum pb_axis_kind pb_goal_axis(const struct pb_goal *g)
 {
 	static const enum pb_axis_kind kinds[PB_BYS] = { PB_AXIS_BYTES, PB_AXIS_LOG, PB_AXIS_BYTES, PB_AXIS_BYTES, PB_AXIS_COUNT, PB_AXIS_LOG, PB_AXIS_LOG };

@@ -19,7 +19,8 @@ const char *pb_goal_name(const struct pb_goal *goal);
 bool pb_goal_higher_is_better(const struct pb_goal *goal);
 /* As figures and tables show it: percent, milliseconds, millijoules. */
 double pb_goal_shown(const struct pb_goal *goal, double v);
-const char *pb_goal_shown_title(const struct pb_goal *goal);    /* "milliseconds for an item"; of a value its metric, with "%" */
+const char *pb_goal_shown_title(const struct pb_goal *goal);    /* "milliseconds for an item"; of a value the front's title */
+const char *pb_goal_heading(const struct pb_goal *goal);        /* the same at the start of a heading: "Milliseconds for an item" */
 enum pb_axis_kind pb_goal_axis(const struct pb_goal *goal);
 const char *pb_goal_unit(const struct pb_goal *goal);           /* of a number alone: " ms", " %", "" */
 /* "62.41 ± 1.13", "1.20 MiB", "0.31". error: NaN for none. */

@@ -35,7 +35,7 @@ static void add_volume_row(struct pb_section_table *table, const struct pb_group
 static void add_volumes(struct pb_section *section, const struct pb_groups *g, const char *why)
 {
 	static const struct pb_section_column columns[] = {
-		{ "family of methods", false, false }, { "points", true, false }, { "on the front", true, false }, { "volume", true, false }, { "share", true, false },
+		{ "Family of methods", false, false }, { "Points", true, false }, { "On the front", true, false }, { "Volume", true, false }, { "Share", true, false },
 	};
 	char cost[64], value[64];
 	pb_goal_format(cost_of(g), g->corner.cost, NAN, cost);
@@ -65,8 +65,8 @@ static void add_factor(struct pb_section_table *table, double epsilon)
 static void add_family_pairs(struct pb_section *section, const struct pb_groups *g)
 {
 	static const struct pb_section_column columns[] = {
-		{ "first", false, false }, { "second", false, false }, { "covers at", true, false }, { "covered at", true, false }, { "dominates", true, false },
-		{ "dominated", true, false }, { "\u0394 volume", true, false }, { "P(larger)", true, false },
+		{ "First", false, false }, { "Second", false, false }, { "Covers at", true, false }, { "Covered at", true, false }, { "Dominates", true, false },
+		{ "Dominated", true, false }, { "\u0394 volume", true, false }, { "P(larger)", true, false },
 	};
 	bool any = false;
 	for (size_t i = 0; i < g->n_pairs; i++)
@@ -146,9 +146,9 @@ static void add_curves(struct pb_section *section, const struct pb_groups *g)
 	const struct pb_group **list = pb_arena_alloc(arena, g->n, sizeof *list);
 	struct pb_chart_series *series = pb_arena_alloc(arena, MOST_CURVES, sizeof *series);
 	size_t n = list && series ? choose_curves(g, list) : 0;
-	const char *axis = pb_goal_shown_title(cost_of(g)), *value = front_of(g)->is_mean ? "accuracy" : front_of(g)->metric;
+	const char *axis = pb_goal_heading(cost_of(g)), *value = front_of(g)->is_mean ? "Accuracy" : front_of(g)->metric;
 	const char *slug = pb_arena_printf(arena, "curves-by-%s", pb_goal_name(cost_of(g)));
-	const char *title = pb_arena_printf(arena, "Curves of methods: %s by %s", front_of(g)->title, axis);
+	const char *title = pb_arena_printf(arena, "Curves of methods: %s by %s", front_of(g)->title, pb_goal_shown_title(cost_of(g)));
 	const char *x_title = pb_arena_printf(arena, "%s, log scale", axis);
 	const char *y_title = pb_arena_printf(arena, "%s%s (%s is better)", value, pb_front_is_percent(front_of(g)) ? ", %" : "", front_of(g)->higher_is_better ? "higher" : "lower");
 	bool ok = list && series && slug && title && x_title && y_title;
@@ -212,7 +212,7 @@ static void add_curve_row(struct pb_section_table *table, const struct pb_groups
 static void add_curve_pairs(struct pb_section *section, const struct pb_groups *g)
 {
 	static const struct pb_section_column columns[] = {
-		{ "first", false, false }, { "second", false, false }, { "mean difference", true, false }, { "P(above)", true, false }, { "the first is", false, true },
+		{ "First", false, false }, { "Second", false, false }, { "Mean difference", true, false }, { "P(above)", true, false }, { "The first is", false, true },
 	};
 	const struct pb_group_pair **list = pb_arena_alloc(section->arena, g->n_pairs, sizeof *list);
 	size_t n = 0;

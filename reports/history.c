@@ -144,16 +144,16 @@ static void add_chart(struct pb_section *out, const struct pb_history *h, bool p
 		return;
 	pb_section_chart(out, &(struct pb_section_chart){ .slug = percent ? "history-accuracy" : "history-loss", .note = "",
 		.caption = "Mean paired change of all cells since the first run. Bars: 95 %, as if all cells moved together.",
-		.chart = { .title = percent ? "Accuracy since the first run" : "Loss since the first run", .x_title = "run", .x_kind = PB_AXIS_LINEAR, .y_kind = PB_AXIS_LINEAR,
-			.y_title = percent ? "change of accuracy, percentage points (higher is better)" : "change of loss, nats (lower is better)",
+		.chart = { .title = percent ? "Accuracy since the first run" : "Loss since the first run", .x_title = "Run", .x_kind = PB_AXIS_LINEAR, .y_kind = PB_AXIS_LINEAR,
+			.y_title = percent ? "Change of accuracy, percentage points (higher is better)" : "Change of loss, nats (lower is better)",
 			.description = percent ? "change of mean accuracies by run" : "change of mean losses by run", .series = series, .n_series = n,
 			.references = &zero, .n_references = 1 } });
 }
 
 static void add_regressions(struct pb_section *out, const struct pb_regressions *r)
 {
-	static const struct pb_section_column columns[] = { { "state", false, false }, { "setting", false, true }, { "model", false, false }, { "what", false, true },
-		{ "last difference (95 %)", false, true }, { "seen in runs", false, true } };
+	static const struct pb_section_column columns[] = { { "State", false, false }, { "Setting", false, true }, { "Model", false, false }, { "What", false, true },
+		{ "Last difference (95 %)", false, true }, { "Seen in runs", false, true } };
 	struct pb_section_table *table;
 	struct pb_text text = {0};
 
@@ -185,9 +185,9 @@ static void add_regressions(struct pb_section *out, const struct pb_regressions 
 
 void pb_history_section(struct pb_section *out, const struct pb_history *h, struct pb_arena *arena)
 {
-	static const struct pb_section_column run_columns[] = { { "run", true, false }, { "name", false, true }, { "begun", false, false } };
-	static const struct pb_section_column columns[] = { { "task", false, false }, { "cells", true, false }, { "run", true, false }, { "change since run 1 (95 %)", true, false },
-		{ "worse", true, false }, { "better", true, false } };
+	static const struct pb_section_column run_columns[] = { { "Run", true, false }, { "Name", false, true }, { "Begun", false, false } };
+	static const struct pb_section_column columns[] = { { "Task", false, false }, { "Cells", true, false }, { "Run", true, false }, { "Change since run 1 (95 %)", true, false },
+		{ "Worse", true, false }, { "Better", true, false } };
 	struct pb_section_table *table;
 	struct pb_text text = {0};
 

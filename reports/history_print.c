@@ -135,7 +135,7 @@ static void put_words(struct pb_text *out, const struct pb_history *h, bool mark
 	if (h->n_left)
 		pb_text_printf(out, "Left out: %zu metrics of cells, which a later run lacks or has otherwise.\n", h->n_left);
 	if (markdown && h->n_lines)
-		pb_text_string(out, "\n| task | cells | run | mean, change | worse | better |\n| --- | ---: | ---: | ---: | ---: | ---: |\n");
+		pb_text_string(out, "\n| Task | Cells | Run | Mean, change | Worse | Better |\n| --- | ---: | ---: | ---: | ---: | ---: |\n");
 	for (size_t i = 0; i < h->n_lines; i++)
 		put_line(out, h, &h->lines[i], markdown);
 }

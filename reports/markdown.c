@@ -15,7 +15,7 @@ static void cell_text(struct pb_text *out, const char *s)
 
 static void put_table(const struct pb_view *v, struct pb_text *out)
 {
-	pb_text_string(out, "| front | model | quantizer | effective bits | size |");
+	pb_text_string(out, "| Front | Model | Quantizer | Effective bits | Size |");
 	for (size_t i = 0; i < v->n_columns; i++) {
 		struct pb_text t = { 0 };
 		pb_view_heading(v->columns[i], &t);
@@ -115,7 +115,7 @@ static void put_failed(const struct pb_view *v, struct pb_text *out)
 {
 	if (!v->n_failures)
 		return;
-	pb_text_string(out, "## Failed and skipped\n\n| model | quantizer | backend | tasks | status | reason |\n| --- | --- | --- | --- | --- | --- |\n");
+	pb_text_string(out, "## Failed and skipped\n\n| Model | Quantizer | Backend | Tasks | Status | Reason |\n| --- | --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < v->n_failures; i++) {
 		const struct pb_row *r = v->failures[i].row;
 		pb_text_string(out, "|");

@@ -4,12 +4,12 @@
 #include "reports/orders.h"
 
 static const struct pb_section_column summary_columns[] = {
-	{ "expected", false, false }, { "by", false, false }, { "holds", true, false }, { "within noise", true, false }, { "reversed", true, false },
-	{ "missing cell", true, false }, { "source", false, true },
+	{ "Expected", false, false }, { "By", false, false }, { "Holds", true, false }, { "Within noise", true, false }, { "Reversed", true, false },
+	{ "Missing cell", true, false }, { "Source", false, true },
 };
 static const struct pb_section_column columns[] = {
-	{ "model", false, false }, { "expected better", false, true }, { "than", false, true }, { "better", true, false }, { "worse", true, false },
-	{ "difference (95 %)", true, false }, { "p", true, false }, { "verdict", false, false },
+	{ "Model", false, false }, { "Expected better", false, true }, { "Than", false, true }, { "Better", true, false }, { "Worse", true, false },
+	{ "Difference (95 %)", true, false }, { "p", true, false }, { "Verdict", false, false },
 };
 
 /* As reports name it, or as it was written. */

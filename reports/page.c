@@ -289,12 +289,12 @@ static void put_name(struct page *p, const char *s)
 
 static void put_identity_heads(struct page *p)
 {
-	heading(p, "model", false);
-	heading(p, "quantizer", false);
+	heading(p, "Model", false);
+	heading(p, "Quantizer", false);
 	if (p->view->many_backends)
-		heading(p, "backend", false);
+		heading(p, "Backend", false);
 	if (p->view->many_seeds)
-		heading(p, "seed", true);
+		heading(p, "Seed", true);
 }
 
 static void put_identity(struct page *p, const struct pb_row *r)
@@ -358,10 +358,10 @@ static void put_table_section(struct page *p)
 	if (v->n_in_table) {
 		raw(p, "<p class=\"muted\">Value \u00b1 standard error. \u25c6 on the front of its column, \u25c7 on it and not separated at 95 % from the best smaller one; "
 			"bold rows are on the first column\u2019s front.</p>\n<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
-		heading(p, "front", false);
+		heading(p, "Front", false);
 		put_identity_heads(p);
-		heading(p, "effective bits", true);
-		heading(p, "size", true);
+		heading(p, "Effective bits", true);
+		heading(p, "Size", true);
 		for (size_t i = 0; i < v->n_columns; i++) {
 			struct pb_text t = { 0 };
 			pb_view_heading(v->columns[i], &t);
@@ -537,18 +537,18 @@ static void put_time_heads(struct page *p)
 {
 	const struct pb_view *v = p->view;
 	if (v->times_by_setting) {
-		heading(p, "quantizer", false);
+		heading(p, "Quantizer", false);
 		if (v->many_backends)
-			heading(p, "backend", false);
-		heading(p, "tasks of cells", true);
+			heading(p, "Backend", false);
+		heading(p, "Tasks of cells", true);
 	} else {
 		put_identity_heads(p);
-		heading(p, "task", false);
-		heading(p, "status", false);
+		heading(p, "Task", false);
+		heading(p, "Status", false);
 	}
-	heading(p, "quantize", true);
-	heading(p, "evaluate", true);
-	heading(p, "peak memory", true);
+	heading(p, "Quantize", true);
+	heading(p, "Evaluate", true);
+	heading(p, "Peak memory", true);
 	for (size_t i = 0; i < v->n_counters; i++) {
 		if (!v->counters[i].has_value)
 			continue;
@@ -627,9 +627,9 @@ static void put_failed_section(struct page *p)
 	}
 	raw(p, "<div class=\"box\" tabindex=\"0\">\n<table>\n<thead><tr>");
 	put_identity_heads(p);
-	heading(p, "tasks", false);
-	heading(p, "status", false);
-	heading(p, "reason", false);
+	heading(p, "Tasks", false);
+	heading(p, "Status", false);
+	heading(p, "Reason", false);
 	raw(p, "</tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < v->n_failures; i++) {
 		const struct pb_view_failure *x = &v->failures[i];

@@ -192,7 +192,7 @@ static void add_panel(struct pb_section *out, struct table *t, const struct curv
 		return;
 	}
 	chart = (struct pb_section_chart){ .slug = slug, .caption = "Bars: 95 % intervals.", .note = "", .panel = true,
-		.chart = { .title = title, .x_title = "parameters, log scale", .y_title = percent ? "accuracy, % (higher is better)" : "perplexity, log scale (lower is better)",
+		.chart = { .title = title, .x_title = "Parameters, log scale", .y_title = percent ? "Accuracy, % (higher is better)" : "Perplexity, log scale (lower is better)",
 			.description = title, .x_kind = PB_AXIS_COUNT, .y_kind = percent ? PB_AXIS_LINEAR : PB_AXIS_LOG, .series = series, .n_series = n } };
 	pb_section_chart(out, &chart);
 }
@@ -297,12 +297,12 @@ static void add_scatter(struct pb_section *out, struct table *t, const struct cu
 			.low = y + 1, .high = y + 2, .marks = true };
 	}
 	pb_section_chart(out, &(struct pb_section_chart){ .slug = "perplexity-accuracy", .caption = caption, .note = "",
-		.chart = { .title = "Perplexity and accuracy", .x_title = x_title, .y_title = "mean accuracy, % (higher is better)", .description = caption, .x_kind = PB_AXIS_LOG,
+		.chart = { .title = "Perplexity and accuracy", .x_title = x_title, .y_title = "Mean accuracy, % (higher is better)", .description = caption, .x_kind = PB_AXIS_LOG,
 			.y_kind = PB_AXIS_LINEAR, .series = series, .n_series = t->n_cells } });
 }
 
 static const struct pb_section_column columns[] = {
-	{ "model", false, false }, { "setting", false, false }, { "parameters", true, false }, { "mean accuracy", true, false }, { "perplexity", true, false },
+	{ "Model", false, false }, { "Setting", false, false }, { "Parameters", true, false }, { "Mean accuracy", true, false }, { "Perplexity", true, false },
 };
 
 static void add_table(struct pb_section *out, const struct table *t, const struct curve *ppl, const struct curve *mean)

@@ -201,7 +201,7 @@ static const double identity_widths[4] = { 90.0, 116.0, 34.0, 44.0 };
 
 static void put_table_head(struct flow *f, size_t first, size_t last)
 {
-	static const char *const names[4] = { "model", "quantizer", "bits", "size" };
+	static const char *const names[4] = { "Model", "Quantizer", "Bits", "Size" };
 	double x = MARGIN + 12.0, value_w = (PAGE_W - MARGIN - x - 284.0) / VALUES_A_TABLE;
 	for (int i = 0; i < 4; i++) {
 		put_cell(f, x, identity_widths[i], TABLE_SIZE, i >= 2, true, names[i]);
@@ -210,7 +210,7 @@ static void put_table_head(struct flow *f, size_t first, size_t last)
 	for (size_t i = first; i < last; i++, x += value_w) {
 		struct pb_text t = { 0 };
 		if (f->view->columns[i]->is_mean)
-			pb_text_string(&t, "mean acc, %"); /* as wide as its column */
+			pb_text_string(&t, "Mean acc, %"); /* as wide as its column */
 		else
 			pb_view_heading(f->view->columns[i], &t);
 		put_cell(f, x, value_w, TABLE_SIZE, true, true, pb_text_c(&t));

@@ -62,8 +62,8 @@ static bool is_metric(const struct pb_row *r, const char *task, const char *metr
 /* --- knowledge --- */
 
 static const struct pb_section_column knowledge_columns[] = {
-	{ "model", false, false }, { "parameters", true, false }, { "full precision, bits of facts", true, false }, { "a parameter", true, false },
-	{ "most bits of facts a stored bit", true, false }, { "by", false, false }, { "its bits of facts", true, false },
+	{ "Model", false, false }, { "Parameters", true, false }, { "Full precision, bits of facts", true, false }, { "A parameter", true, false },
+	{ "Most bits of facts a stored bit", true, false }, { "By", false, false }, { "Its bits of facts", true, false },
 };
 
 static bool is_knowledge(const struct pb_row *r)
@@ -156,11 +156,11 @@ bool pb_knowledge_section(struct pb_section *out, const struct pb_rows *rows, st
 	}
 	struct pb_section_chart size = { .slug = "knowledge-size", .note = "", .caption = "Each point is a setting of a model. Bits of facts: the log-probability that the model gives to "
 		"the true answers of a task of facts beyond what their frequencies give, summed over the facts; 0 is knowing nothing, and who is surely wrong is below (an arrow at the foot). Bars are 95 % intervals over facts.",
-		.chart = { .title = "Bits of facts by model size", .x_title = "model size: all bytes needed to run, log scale", .y_title = "bits of facts (higher is better)",
+		.chart = { .title = "Bits of facts by model size", .x_title = "Model size: all bytes needed to run, log scale", .y_title = "Bits of facts (higher is better)",
 			.description = "bits of facts by model size, a colour for each family of methods", .x_kind = PB_AXIS_BYTES, .y_kind = PB_AXIS_LINEAR } };
 	struct pb_section_chart bits = { .slug = "knowledge-bits", .note = "", .caption = "Bits of facts over all bits that the model stores, by effective bits of its weights: for each model "
 		"the best setting at each nominal width. Where a line is highest, a stored bit holds most.",
-		.chart = { .title = "Bits of facts for each stored bit", .x_title = "effective bits per quantized weight, log scale", .y_title = "bits of facts a stored bit (higher is better)",
+		.chart = { .title = "Bits of facts for each stored bit", .x_title = "Effective bits per quantized weight, log scale", .y_title = "Bits of facts a stored bit (higher is better)",
 			.description = "bits of facts for each stored bit by effective bits, a line for each model", .x_kind = PB_AXIS_LOG, .y_kind = PB_AXIS_LINEAR } };
 	size.chart.has_y_floor = bits.chart.has_y_floor = any_knows;
 	size.chart.series = make_series(arena, by_size, n, false, &size.chart.n_series);
@@ -197,7 +197,7 @@ static bool add_movement(struct pb_section *out, const struct pb_rows *rows, con
 	if (!n)
 		return false;
 	struct pb_section_chart chart = { .slug = slug, .note = "", .caption = caption,
-		.chart = { .title = title, .x_title = "effective bits per quantized weight, log scale", .y_title = y_title, .description = title,
+		.chart = { .title = title, .x_title = "Effective bits per quantized weight, log scale", .y_title = y_title, .description = title,
 			.x_kind = PB_AXIS_LOG, .y_kind = PB_AXIS_LOG } };
 	chart.chart.series = make_series(out->arena, marks, n, false, &chart.chart.n_series);
 	if (!chart.chart.series)

@@ -169,10 +169,10 @@ static void add_panels(struct pb_section *section, const struct pb_law_fit *f)
 		return;
 	}
 	pb_section_chart(section, &(struct pb_section_chart){ .slug = slug, .note = note, .panel = true, .caption = "Points: measured, with 95 % intervals. Lines: one fit for all, dashed beyond the most tokens of a size.",
-		.chart = { .title = title, .description = title, .x_title = "tokens of the training, log scale", .x_kind = PB_AXIS_COUNT, .y_title = "loss, nats (lower is better), log scale",
+		.chart = { .title = title, .description = title, .x_title = "Tokens of the training, log scale", .x_kind = PB_AXIS_COUNT, .y_title = "Loss, nats (lower is better), log scale",
 			.y_kind = PB_AXIS_LOG, .series = series, .n_series = n } });
 	pb_section_chart(section, &(struct pb_section_chart){ .slug = slug_residuals, .note = note, .panel = true, .caption = "Measured over fitted, with the 95 % interval of what was measured.",
-		.chart = { .title = title_residuals, .description = title_residuals, .x_title = "parameters, log scale", .x_kind = PB_AXIS_COUNT, .y_title = "residual, %", .series = residuals,
+		.chart = { .title = title_residuals, .description = title_residuals, .x_title = "Parameters, log scale", .x_kind = PB_AXIS_COUNT, .y_title = "Residual, %", .series = residuals,
 			.n_series = n_residuals, .references = zero, .n_references = 1 } });
 }
 
@@ -181,8 +181,8 @@ static void add_panels(struct pb_section *section, const struct pb_law_fit *f)
 static void add_quality(struct pb_section *section, const struct pb_law_group *g)
 {
 	static const struct pb_section_column columns[] = {
-		{ "models", false, false }, { "of", false, true }, { "residual, %", true, false }, { "held out, %", true, false }, { "plane, %", true, false }, { "AICc", true, false }, { "AICc to plane", true, false },
-		{ "starts", true, false }, { "reached", true, false }, { "warnings", false, true },
+		{ "Models", false, false }, { "Of", false, true }, { "Residual, %", true, false }, { "Held out, %", true, false }, { "By a plane, %", true, false }, { "AICc", true, false }, { "AICc to plane", true, false },
+		{ "Starts", true, false }, { "Reached", true, false }, { "Warnings", false, true },
 	};
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
 	for (size_t i = 0; table && i < g->n; i++) {
@@ -213,8 +213,8 @@ static void add_counts(struct pb_section_table *table, const double value[3])
 static void add_optima(struct pb_section *section, const struct pb_law_group laws[PB_LAWS])
 {
 	static const struct pb_section_column columns[] = {
-		{ "models", false, false }, { "law of", false, true }, { "compute, FLOP", true, false }, { "parameters", true, false }, { "tokens", true, false }, { "tokens a parameter", true, false },
-		{ "loss", true, false },
+		{ "Models", false, false }, { "Law of", false, true }, { "Compute, FLOP", true, false }, { "Parameters", true, false }, { "Tokens", true, false }, { "Tokens a parameter", true, false },
+		{ "Loss", true, false },
 	};
 	static const enum pb_law asked[] = { PB_LAW_DATA, PB_LAW_PRECISION_DATA };
 	struct pb_section_table *table = NULL;
@@ -270,7 +270,7 @@ void pb_law_with_data(struct pb_section *section, const struct pb_law_group laws
 		pb_law_reasons(section, g);
 	}
 	if (any)
-		pb_section_note(section, "D: tokens that the model was trained on; models of one family, of which some have as many parameters and other tokens. held out: error at the largest size of a fit to the others; "
+		pb_section_note(section, "D: tokens that the model was trained on; models of one family, of which some have as many parameters and other tokens. Held out: error at the largest size of a fit to the others; "
 			"plane: the same of a power law without a floor. AICc: lower is better among laws of one target.");
 	add_optima(section, laws);
 }

@@ -12,8 +12,8 @@
 static void add_multipliers(struct pb_section *section, const struct pb_scaling *scaling, const struct pb_law_group *g)
 {
 	static const struct pb_section_column columns[] = {
-		{ "models", false, false }, { "setting", false, true }, { "sizes", true, false }, { "effective bits", true, false }, { "multiplier", true, false }, { "least to most", true, false },
-		{ "at 16 bits", true, false }, { "by the law of bits", true, false },
+		{ "Models", false, false }, { "Setting", false, true }, { "Sizes", true, false }, { "Effective bits", true, false }, { "Multiplier", true, false }, { "Least to most", true, false },
+		{ "At 16 bits", true, false }, { "By the law of bits", true, false },
 	};
 	struct pb_section_table *table = NULL;
 	for (size_t i = 0; i < g->n; i++) {
@@ -40,7 +40,7 @@ static void add_multipliers(struct pb_section *section, const struct pb_scaling 
 		pb_law_interval(table, law, low, high);
 	}
 	if (table)
-		pb_section_note(section, "multiplier: geometric mean over the sizes; in brackets 95 %% of resampled laws and normal errors of the losses. least to most: over the sizes; one multiplier for all sizes is "
+		pb_section_note(section, "multiplier: geometric mean over the sizes; in brackets 95 %% of resampled laws and normal errors of the losses. Least to most: over the sizes; one multiplier for all sizes is "
 			"an assumption. at 16 bits: the multiplier times 16 over the effective bits; above 1, a full-precision model of equal weight memory is worse. by the law of bits: N_eff / N of the method\u2019s "
 			"fit below. n/a: a loss that the law of full precision cannot reach, or no such fit.");
 }
@@ -113,7 +113,7 @@ static void add_precision_panel(struct pb_section *section, const struct pb_law_
 	}
 	struct pb_section_chart chart = { .slug = slug, .note = note, .panel = true, .caption = residuals ? "Measured over fitted, with the 95 % interval of what was measured; bits by colour."
 		: "Points: measured, with 95 % intervals. Lines: one fit for all bits, dashed beyond the largest size. Grey: 95 % of the resampled fits, for the fewest bits.",
-		.chart = { .title = title, .description = title, .x_title = "parameters, log scale", .x_kind = PB_AXIS_COUNT, .y_title = residuals ? "residual, %" : "loss, nats (lower is better), log scale",
+		.chart = { .title = title, .description = title, .x_title = "Parameters, log scale", .x_kind = PB_AXIS_COUNT, .y_title = residuals ? "Residual, %" : "Loss, nats (lower is better), log scale",
 			.y_kind = residuals ? PB_AXIS_LINEAR : PB_AXIS_LOG, .series = series, .n_series = n, .references = zero, .n_references = residuals } };
 	pb_section_chart(section, &chart);
 }
@@ -127,8 +127,8 @@ static void add_precision(struct pb_section *section, const struct pb_law_group 
 		add_precision_panel(section, best, false);
 		add_precision_panel(section, best, true);
 		pb_law_parameters(section, g);
-		pb_law_quality(section, g, "method", "plane");
-		pb_section_note(section, "In brackets: profiles, 95 %%. held out: error at the largest size, all bits, of a fit to the others; plane: the same of a power law in parameters and bits without a floor; AICc to "
+		pb_law_quality(section, g, "Method", "plane");
+		pb_section_note(section, "In brackets: profiles, 95 %%. Held out: error at the largest size, all bits, of a fit to the others; plane: the same of a power law in parameters and bits without a floor; AICc to "
 			"plane: negative speaks for the law.");
 	}
 	pb_law_reasons(section, g);
@@ -140,12 +140,12 @@ static void add_precision(struct pb_section *section, const struct pb_law_group 
 static void add_degradations(struct pb_section *section, const struct pb_law_group *power, const struct pb_law_group *decay)
 {
 	static const struct pb_section_column parameters[] = {
-		{ "models", false, false }, { "method", false, true }, { "points", true, false }, { "left out", true, false }, { "alpha", true, false }, { "gamma", true, false },
+		{ "Models", false, false }, { "Method", false, true }, { "Points", true, false }, { "Left out", true, false }, { "alpha", true, false }, { "gamma", true, false },
 		{ "gamma_N", true, false }, { "gamma (exp)", true, false },
 	};
 	static const struct pb_section_column quality[] = {
-		{ "method", false, true }, { "residual, %", true, false }, { "held out, %", true, false }, { "residual (exp), %", true, false }, { "held out (exp), %", true, false },
-		{ "AICc, power less exp", true, false }, { "warnings", false, true },
+		{ "Method", false, true }, { "Residual, %", true, false }, { "Held out, %", true, false }, { "Residual (exp), %", true, false }, { "Held out (exp), %", true, false },
+		{ "AICc, power less exp", true, false }, { "Warnings", false, true },
 	};
 	if (!power->n_fitted)
 		return;
@@ -177,7 +177,7 @@ static void add_degradations(struct pb_section *section, const struct pb_law_gro
 		pb_law_number(table, f->aicc - e->aicc, "%+.1f");
 		pb_law_warnings(table, f->fit.warnings | e->fit.warnings);
 	}
-	pb_section_note(section, "left out: points whose loss is not above full precision\u2019s. held out: error of delta at the largest size of a fit to the others. A negative difference of AICc speaks for the power "
+	pb_section_note(section, "left out: points whose loss is not above full precision\u2019s. Held out: error of delta at the largest size of a fit to the others. A negative difference of AICc speaks for the power "
 		"law. Intervals: profiles, 95 %%.");
 }
 

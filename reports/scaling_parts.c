@@ -48,9 +48,9 @@ void pb_law_parameters(struct pb_section *section, const struct pb_law_group *g)
 		section->failed = true;
 		return;
 	}
-	columns[0] = (struct pb_section_column){ "models", false, false };
-	columns[1] = (struct pb_section_column){ pb_law_is_of_method(g->first->law) ? "method" : "setting", false, true };
-	columns[2] = (struct pb_section_column){ "points", true, false };
+	columns[0] = (struct pb_section_column){ "Models", false, false };
+	columns[1] = (struct pb_section_column){ pb_law_is_of_method(g->first->law) ? "Method" : "Setting", false, true };
+	columns[2] = (struct pb_section_column){ "Points", true, false };
 	for (unsigned k = 0; k < form->n_parameters; k++)
 		columns[3 + k] = (struct pb_section_column){ form->parameters[k].name, true, false };
 	struct pb_section_table *table = pb_section_table(section, columns, 3 + form->n_parameters);
@@ -94,14 +94,14 @@ void pb_law_warnings(struct pb_section_table *table, unsigned warnings)
 
 void pb_law_quality(struct pb_section *section, const struct pb_law_group *g, const char *what, const char *straight)
 {
-	const char *error = pb_arena_printf(section->arena, "%s, %%", straight), *aicc = pb_arena_printf(section->arena, "AICc to %s", straight);
+	const char *error = pb_arena_printf(section->arena, "By a %s, %%", straight), *aicc = pb_arena_printf(section->arena, "AICc to %s", straight);
 	if (!error || !aicc) {
 		section->failed = true;
 		return;
 	}
 	const struct pb_section_column columns[] = {
-		{ what, false, true }, { "residual, %", true, false }, { "held out, %", true, false }, { error, true, false }, { aicc, true, false }, { "starts", true, false },
-		{ "reached", true, false }, { "warnings", false, true },
+		{ what, false, true }, { "Residual, %", true, false }, { "Held out, %", true, false }, { error, true, false }, { aicc, true, false }, { "Starts", true, false },
+		{ "Reached", true, false }, { "Warnings", false, true },
 	};
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
 	for (size_t i = 0; table && i < g->n; i++) {

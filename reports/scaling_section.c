@@ -87,7 +87,7 @@ static bool fill_series(struct pb_chart_series *series, size_t *n, const struct 
 
 static const char *loss_name(const struct pb_front *front)
 {
-	return strncmp(front->metric, "ppl", 3) == 0 ? "loss, ln of the perplexity" : front->metric;
+	return strncmp(front->metric, "ppl", 3) == 0 ? "Loss, ln of the perplexity" : front->metric;
 }
 
 static void add_panel(struct pb_section *section, const struct pb_law_group *g, const struct choice *c, bool residuals)
@@ -102,17 +102,17 @@ static void add_panel(struct pb_section *section, const struct pb_law_group *g, 
 	const char *description = pb_arena_printf(section->arena, "%s of %s: %zu fitted curves", residuals ? "residuals" : "measurements and fits", front->title, c->n);
 	const char *note = pb_arena_printf(section->arena, "Model family %s. %zu of the %zu settings with a fit: full precision, then those with most points on the front of sizes.",
 		c->drawn[0]->family, c->n, c->n_of_family);
-	const char *y_title = pb_arena_printf(section->arena, loss ? "%s (lower is better), log scale" : "accuracy, %%", loss_name(front));
+	const char *y_title = pb_arena_printf(section->arena, loss ? "%s (lower is better), log scale" : "Accuracy, %%", loss_name(front));
 	if (!series || !slug || !title || !description || !note || !y_title || !fill_series(series, &n, c, residuals, section->arena)) {
 		section->failed = true;
 		return;
 	}
 	struct pb_section_chart chart = { .slug = slug, .note = note, .panel = true,
-		.chart = { .title = title, .description = description, .x_title = of_bytes ? "model size (everything that runs), log scale" : "parameters, log scale",
+		.chart = { .title = title, .description = description, .x_title = of_bytes ? "Model size (everything that runs), log scale" : "Parameters, log scale",
 			.x_kind = of_bytes ? PB_AXIS_BYTES : PB_AXIS_COUNT, .series = series, .n_series = n } };
 	if (residuals) {
 		chart.caption = "Measured over fitted, with the 95 % interval of what was measured.";
-		chart.chart.y_title = loss ? "residual, %" : "residual, percentage points";
+		chart.chart.y_title = loss ? "Residual, %" : "Residual, percentage points";
 		chart.chart.references = zero;
 		chart.chart.n_references = 1;
 	} else {
@@ -127,15 +127,15 @@ static void add_panel(struct pb_section *section, const struct pb_law_group *g, 
 
 static void add_loss_quality(struct pb_section *section, const struct pb_law_group *g)
 {
-	pb_law_quality(section, g, "setting", "line");
-	pb_section_note(section, "residual: deviation around the fit. held out: error at the largest size of a fit to the others; line: the same of a straight line in log-log; "
-		"AICc to line: negative speaks for the law, n/a with too few points. starts: of the search; reached: how many ended at the best objective.");
+	pb_law_quality(section, g, "Setting", "line");
+	pb_section_note(section, "residual: deviation around the fit. Held out: error at the largest size of a fit to the others; line: the same of a straight line in log-log; "
+		"AICc to line: negative speaks for the law, n/a with too few points. Starts: of the search; reached: how many ended at the best objective.");
 }
 
 static void add_accuracy_quality(struct pb_section *section, const struct pb_law_group *g)
 {
 	static const struct pb_section_column columns[] = {
-		{ "setting", false, true }, { "residual, pp", true, false }, { "held out, pp", true, false }, { "starts", true, false }, { "reached", true, false }, { "warnings", false, true },
+		{ "Setting", false, true }, { "Residual, pp", true, false }, { "Held out, pp", true, false }, { "Starts", true, false }, { "Reached", true, false }, { "Warnings", false, true },
 	};
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
 	for (size_t i = 0; table && i < g->n; i++) {

@@ -13,12 +13,12 @@ static const char *const width_names[] = { "1 bit", "1.58 bits", "2 bits", "3 bi
 #define N_WIDTHS 5
 
 static const struct pb_section_column finding_columns[] = {
-	{ "part", false, false }, { "what the paper found", false, true }, { "verdict here", false, false }, { "for", true, false }, { "against", true, false },
-	{ "open", true, false }, { "least in favour", true, false }, { "where", false, false },
+	{ "Part", false, false }, { "What the paper found", false, true }, { "Verdict here", false, false }, { "For", true, false }, { "Against", true, false },
+	{ "Open", true, false }, { "Least in favour", true, false }, { "Where", false, false },
 };
 static const struct pb_section_column onebit_columns[] = {
-	{ "model", false, false }, { "full", true, false }, { "OneBit", true, false }, { "chance", true, false }, { "kept", true, false }, { "kept over chance", true, false },
-	{ "over chance", false, false }, { "NLL", true, false }, { "ParetoQ 1 bit", true, false },
+	{ "Model", false, false }, { "Full", true, false }, { "OneBit", true, false }, { "Chance", true, false }, { "Kept", true, false }, { "Kept over chance", true, false },
+	{ "Over chance", false, false }, { "NLL", true, false }, { "ParetoQ 1 bit", true, false },
 };
 
 /* ---- a chart that is being made ---- */
@@ -134,11 +134,11 @@ static void draw_widths(struct pb_section *out, const struct pb_study *study, co
 	}
 	if (by_bytes)
 		add_chart(&d, "study-bytes", "The same losses against the bytes of the matrices alone: where one width's line lies below another's, it is the better use of them.",
-			&(struct pb_chart){ .title = "Loss by bytes of the matrices, five widths", .x_title = "bytes of the matrices, log scale", .y_title = "NLL a token, nats (lower is better)",
+			&(struct pb_chart){ .title = "Loss by bytes of the matrices, five widths", .x_title = "Bytes of the matrices, log scale", .y_title = "NLL a token, nats (lower is better)",
 			.x_kind = PB_AXIS_BYTES });
 	else
 		add_chart(&d, "study-widths", "ParetoQ at five widths, the models as they are, and trained on in full precision with as many tokens, which is the fair reference.",
-			&(struct pb_chart){ .title = "Loss by size of the model, five widths", .x_title = "parameters, log scale", .y_title = "NLL a token, nats (lower is better)",
+			&(struct pb_chart){ .title = "Loss by size of the model, five widths", .x_title = "Parameters, log scale", .y_title = "NLL a token, nats (lower is better)",
 			.x_kind = PB_AXIS_COUNT });
 }
 
@@ -164,7 +164,7 @@ static void draw_splits(struct pb_section *out, const struct pb_study *study)
 		}
 	}
 	add_chart(&d, "study-splits", "A budget of tokens, split between full precision and training with the grid; at 100 % the weights are rounded afterwards, each row at its least squared error.",
-		&(struct pb_chart){ .title = "Loss by the share of the budget that is spent in full precision", .x_title = "tokens in full precision, %", .y_title = "NLL a token, nats (lower is better)",
+		&(struct pb_chart){ .title = "Loss by the share of the budget that is spent in full precision", .x_title = "Tokens in full precision, %", .y_title = "NLL a token, nats (lower is better)",
 		.x_kind = PB_AXIS_LINEAR });
 }
 
@@ -192,7 +192,7 @@ static void draw_movement(struct pb_section *out, const struct pb_study *study, 
 	}
 	add_chart(&d, "study-movement", "Sum of |W^ - W| over sum of |W|, of the weights that run against those before training. Dashed: the same grids at each row\u2019s least squared error, "
 		"untrained, the mean of all models; only what lies above it is movement.",
-		&(struct pb_chart){ .title = "How far weights move, by width", .x_title = "bits", .y_title = "relative L1 distance", .x_kind = PB_AXIS_LINEAR, .has_y_floor = true });
+		&(struct pb_chart){ .title = "How far weights move, by width", .x_title = "Bits", .y_title = "Relative L1 distance", .x_kind = PB_AXIS_LINEAR, .has_y_floor = true });
 }
 
 /* Of the first model with several numbers of tokens. */
@@ -219,7 +219,7 @@ static void draw_tokens(struct pb_section *out, const struct pb_study *study, co
 	}
 	if (model)
 		add_chart(&d, "study-tokens", pb_arena_printf(out->arena, "%s, ParetoQ at five widths and full precision trained on, by tokens.", model),
-			&(struct pb_chart){ .title = "Loss by tokens of training with the grid", .x_title = "tokens, log scale", .y_title = "NLL a token, nats (lower is better)", .x_kind = PB_AXIS_COUNT });
+			&(struct pb_chart){ .title = "Loss by tokens of training with the grid", .x_title = "Tokens, log scale", .y_title = "NLL a token, nats (lower is better)", .x_kind = PB_AXIS_COUNT });
 }
 
 static void draw_grids(struct pb_section *out, const struct pb_study *study)
@@ -246,7 +246,7 @@ static void draw_grids(struct pb_section *out, const struct pb_study *study)
 	}
 	if (model)
 		add_chart(&d, "study-grids", pb_arena_printf(out->arena, "%s, %.0f tokens: SEQ and LSQ with learned scales, from those of the least squared error; min-max as in LLM-QAT.", model, tokens),
-			&(struct pb_chart){ .title = "Loss by width, three quantizers", .x_title = "bits", .y_title = "NLL a token, nats (lower is better)", .x_kind = PB_AXIS_LINEAR });
+			&(struct pb_chart){ .title = "Loss by width, three quantizers", .x_title = "Bits", .y_title = "NLL a token, nats (lower is better)", .x_kind = PB_AXIS_LINEAR });
 }
 
 /* ---- the tables ---- */

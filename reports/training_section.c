@@ -8,8 +8,8 @@
 #define MARK_DISTANCE 20.0
 
 static const struct pb_section_column columns[] = {
-	{ "name", false, false }, { "parameters", true, false }, { "tokens", true, false }, { "tokens/s", true, false }, { "training loss", true, false },
-	{ "validation loss", true, false }, { "status", false, true },
+	{ "Name", false, false }, { "Parameters", true, false }, { "Tokens", true, false }, { "Tokens/s", true, false }, { "Training loss", true, false },
+	{ "Validation loss", true, false }, { "Status", false, true },
 };
 
 void pb_trainings_count(const struct pb_trainings *trainings, struct pb_text *out)
@@ -128,7 +128,7 @@ static void add_chart(struct pb_section *section, const struct pb_trainings *tra
 	const struct pb_section_chart chart = { .slug = "training", .note = text,
 		.caption = "Thin lines: training loss, the mean over the steps since the line of the log before. Marked lines: validation loss; "
 			"marks that would cover others are left out. Lines that are cut by the plot are beyond its range.",
-		.chart = { .title = "Loss by training tokens", .x_title = "training tokens, log scale", .y_title = "loss (lower is better)", .description = description,
+		.chart = { .title = "Loss by training tokens", .x_title = "Training tokens, log scale", .y_title = "Loss (lower is better)", .description = description,
 			.x_kind = PB_AXIS_COUNT, .y_kind = PB_AXIS_LINEAR, .has_y_floor = true, .has_y_most = first > 0.0, .y_most = LOSS_RANGE * first,
 			.series = series, .n_series = 2 * trainings->n } };
 	pb_section_chart(section, &chart);

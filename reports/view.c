@@ -532,7 +532,7 @@ static enum pb_status gather_sections(struct pb_view *view, struct pb_error *err
 		return pb_out_of_memory(err, "a report");
 	enum pb_status st = view->input->is_part ? PB_OK : pb_scaling_make(&view->scaling, &view->fronts, view->arena, err);
 	if (st == PB_OK && !view->input->is_part)
-		st = pb_bit_curves_make(&view->bit_curves, &view->fronts, view->arena, err);
+		st = pb_bit_curves_make(&view->bit_curves, &view->fronts, view->input->rows, view->input->items, view->arena, err);
 	if (st != PB_OK)
 		return st;
 	if (n_trainings(view)) {

@@ -174,7 +174,7 @@ enum pb_status pb_verdicts_markdown(const struct pb_verdicts *v, bool details, s
 {
 	struct pb_text summary = {0};
 
-	pb_text_string(out, "| claim | verdict | statement | why |\n|---|---|---|---|\n");
+	pb_text_string(out, "| Claim | Verdict | Statement | Why |\n|---|---|---|---|\n");
 	for (size_t i = 0; i < v->n; i++) {
 		const struct pb_claim *c = v->claims[i];
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/memory.h"
+#include "reports/stats/fit.h"
 
 /* The piece that x is in, and the share of its right end; false beyond the ends. */
 static bool find_piece(const struct pb_polyline *l, double x, size_t *piece, double *share)
@@ -25,20 +26,67 @@ double pb_polyline_at(const struct pb_polyline *l, double x)
 	return find_piece(l, x, &k, &share) ? l->y[k] + share * (l->y[k + 1] - l->y[k]) : NAN;
 }
 
-/* Variance of the mean of the line over the points: a value counts at every point beside it. */
-static double variance_of_mean(const struct pb_polyline *l, const double *points, size_t n)
+/* How much the value of point i counts in the mean of the line over n places: a value counts at every place beside it. */
+static double weight_of(const struct pb_polyline *l, size_t i, const double *places, size_t n)
+{
+	double weight = 0.0, share;
+	size_t k;
+	for (size_t p = 0; p < n; p++)
+		if (find_piece(l, places[p], &k, &share))
+			weight += (k == i ? 1.0 - share : k + 1 == i ? share : 0.0) / (double)n;
+	return weight;
+}
+
+/* Variance of the mean of the line over the places, of independent points. */
+static double variance_of_mean(const struct pb_polyline *l, const double *places, size_t n)
 {
 	double variance = 0.0;
 	for (size_t i = 0; i < l->n; i++) {
-		double weight = 0.0, share;
-		size_t k;
-		for (size_t p = 0; p < n; p++)
-			if (find_piece(l, points[p], &k, &share))
-				weight += (k == i ? 1.0 - share : k + 1 == i ? share : 0.0) / (double)n;
+		const double weight = weight_of(l, i, places, n);
 		if (weight > 0.0)
 			variance += weight * weight * l->errors[i] * l->errors[i];
 	}
 	return variance;
+}
+
+/* Sample covariance of what two points have been in the draws. */
+static double covariance(const struct pb_polyline *a, size_t i, const struct pb_polyline *b, size_t k)
+{
+	double mean_a = 0.0, mean_b = 0.0, sum = 0.0;
+	for (size_t r = 0; r < a->n_draws; r++) {
+		mean_a += a->draws[r * a->n + i] / (double)a->n_draws;
+		mean_b += b->draws[r * b->n + k] / (double)a->n_draws;
+	}
+	for (size_t r = 0; r < a->n_draws; r++)
+		sum += (a->draws[r * a->n + i] - mean_a) * (b->draws[r * b->n + k] - mean_b);
+	return sum / (double)(a->n_draws - 1);
+}
+
+/* Of the means of two lines over the places. */
+static double covariance_of_means(const struct pb_polyline *a, const struct pb_polyline *b, const double *places, size_t n)
+{
+	double sum = 0.0;
+	for (size_t i = 0; i < a->n; i++) {
+		const double weight = weight_of(a, i, places, n);
+		for (size_t k = 0; k < b->n && weight > 0.0; k++) {
+			const double other = weight_of(b, k, places, n);
+			if (other > 0.0)
+				sum += weight * other * covariance(a, i, b, k);
+		}
+	}
+	return sum;
+}
+
+static bool are_drawn(const struct pb_polyline *a, const struct pb_polyline *b)
+{
+	return a->draws && b->draws && a->n_draws == b->n_draws && a->n_draws > 1;
+}
+
+static double variance_of_difference(const struct pb_polyline *a, const struct pb_polyline *b, const double *places, size_t n)
+{
+	if (!are_drawn(a, b))
+		return variance_of_mean(a, places, n) + variance_of_mean(b, places, n);
+	return fmax(0.0, covariance_of_means(a, a, places, n) + covariance_of_means(b, b, places, n) - 2.0 * covariance_of_means(a, b, places, n));
 }
 
 bool pb_polyline_compare(struct pb_polyline_difference *out, const struct pb_polyline *a, const struct pb_polyline *b, double low, double high)
@@ -55,7 +103,7 @@ bool pb_polyline_compare(struct pb_polyline_difference *out, const struct pb_pol
 		above += difference > 0.0;
 	}
 	*out = (struct pb_polyline_difference){ .low = low, .high = high, .mean = sum / PB_POLYLINE_POINTS, .above = above / PB_POLYLINE_POINTS,
-		.error = sqrt(variance_of_mean(a, points, PB_POLYLINE_POINTS) + variance_of_mean(b, points, PB_POLYLINE_POINTS)) };
+		.error = sqrt(variance_of_difference(a, b, points, PB_POLYLINE_POINTS)), .is_paired = are_drawn(a, b) };
 	return true;
 }
 
@@ -102,6 +150,29 @@ size_t pb_polyline_crossings(const struct pb_polyline *a, const struct pb_polyli
 		x_last = x;
 	}
 	return n_out;
+}
+
+struct pb_polyline_crossing pb_polyline_draw_crossing(const struct pb_polyline *a, const struct pb_polyline *b, double x, double *scratch)
+{
+	struct pb_polyline_crossing out = { NAN, NAN, NAN };
+	double *found = scratch + 2 * a->n_draws;
+	size_t n_crossing = 0;
+	if (!are_drawn(a, b))
+		return out;
+	for (size_t r = 0; r < a->n_draws; r++) {
+		const struct pb_polyline first = { a->n, a->x, a->draws + r * a->n, NULL, NULL, 0 }, second = { b->n, b->x, b->draws + r * b->n, NULL, NULL, 0 };
+		const size_t n = pb_polyline_crossings(&first, &second, found);
+		size_t nearest = 0;
+		for (size_t k = 1; k < n; k++)
+			if (fabs(found[k] - x) < fabs(found[nearest] - x))
+				nearest = k;
+		if (n)
+			scratch[n_crossing++] = found[nearest];
+	}
+	out.share = (double)n_crossing / (double)a->n_draws;
+	if (n_crossing)
+		pb_fit_percentiles(scratch, n_crossing, 1, scratch + a->n_draws, &out.low, &out.high);
+	return out;
 }
 
 /* --- the best of several --- */

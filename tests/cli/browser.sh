@@ -7,14 +7,14 @@ var out = [], say = function (s) { out.push(s) };
 var table = document.querySelector('#table ~ .box table'), head = function (name) {
 	return Array.from(table.tHead.rows[0].cells).find(function (h) { return h.textContent === name }) };
 var column = function (h) { return Array.from(table.tBodies[0].rows).map(function (r) { return Number(r.cells[h.cellIndex].dataset.v) }) };
-var rises = function (a) { return a.every(function (v, i) { return i === 0 || a[i - 1] <= v }) }, size = head('size');
+var rises = function (a) { return a.every(function (v, i) { return i === 0 || a[i - 1] <= v }) }, size = head('Size');
 say('rows ' + table.tBodies[0].rows.length + ', by size at first: ' + rises(column(size)));
 size.click();
 say('click: ' + size.getAttribute('aria-sort') + ' ' + rises(column(size)));
 size.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
 say('Enter: ' + size.getAttribute('aria-sort') + ' ' + rises(column(size).reverse()));
-head('quantizer').click();
-say('by name: ' + rises(Array.from(table.tBodies[0].rows).map(function (r) { return r.cells[head('quantizer').cellIndex].textContent })));
+head('Quantizer').click();
+say('by name: ' + rises(Array.from(table.tBodies[0].rows).map(function (r) { return r.cells[head('Quantizer').cellIndex].textContent })));
 var filter = table.closest('.box').previousElementSibling.previousElementSibling;
 filter.value = 'RTN m';
 filter.dispatchEvent(new Event('input'));

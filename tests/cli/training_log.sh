@@ -15,7 +15,7 @@ training l micro-m 990000 running ''
 paretobench report s
 ls s s/figures
 grep -o '<h1>[^<]*</h1>\|<h2 id="[a-z]*">' s/report.html
-sed -n '/^| name/,/^$/p' s/report.md
+sed -n '/^| Name/,/^$/p' s/report.md
 
 # Several, twice: the same bytes, in any order of the arguments. A name that two have gets its folder.
 paretobench report s m l -o page1; paretobench report l s m -o page2

@@ -11,6 +11,7 @@
 #include "core/base/csv.h"
 #include "reports/bit_curves.h"
 #include "tests/unit/expect.h"
+#include "tests/unit/scratch.h"
 
 static const char *const models[] = { "toy-xs", "toy-s", "toy-m", "toy-l" };
 static const double params[] = { 1e5, 1e6, 1e7, 1e8 };
@@ -71,7 +72,7 @@ static int begin(void **state)
 	m.arena = pb_arena_new();
 	fill(&m.rows);
 	OK(pb_fronts_make(&m.fronts, &m.rows, ERR));
-	OK(pb_bit_curves_make(&m.list, &m.fronts, m.arena, ERR));
+	OK(pb_bit_curves_make(&m.list, &m.fronts, &m.rows, NULL, m.arena, ERR));
 	*state = &m;
 	return 0;
 }
@@ -156,12 +157,99 @@ static void test_csv_and_section(void **state)
 	pb_section_free(&section);
 }
 
+/* --- items that the points share --- */
+
+enum { N_ITEMS = 400 };
+
+/* Whether the item is right at that size and width: 2 bits lose the first two items and win the last. */
+static bool is_right(size_t size, double bits, size_t item)
+{
+	const size_t all = 120 + 60 * size;
+	if (bits == 2.0 && (item < 2 || item == 399))
+		return item == 399;
+	return item < all;
+}
+
+static void put_items(struct pb_store *store, struct pb_row *row, size_t size, bool is_short)
+{
+	static struct pb_stored_item items[N_ITEMS];
+	const size_t n = is_short ? N_ITEMS - 1 : N_ITEMS;
+	row->value = 0.0;
+	for (size_t i = 0; i < N_ITEMS; i++) {
+		const bool right = is_right(size, row->wbits, i);
+		items[i] = (struct pb_stored_item){ .index = i, .weight = 1.0, .gold = 1, .chosen = right, .chosen_norm = right };
+		row->value += right / (double)N_ITEMS;
+	}
+	row->stderr_value = sqrt(row->value * (1.0 - row->value) / N_ITEMS);
+	const struct pb_stored_task task = { row->task, n, items };
+	OK(pb_store_put(store, row->cell, 0, row, 1, &task, 1, ERR));
+}
+
+static void test_shared_items(void **state)
+{
+	(void)state;
+	for (int is_short = 0; is_short < 2; is_short++) {
+		struct made m = { .arena = pb_arena_new() };
+		struct pb_store *store;
+		struct pb_polyline_difference d;
+		struct pb_section section;
+		bool says_paired = false;
+		pb_rows_init(&m.rows);
+		OK(pb_store_open(&store, scratch_path(is_short ? "short" : "shared"), true, ERR));
+		for (size_t size = 0; size < 4; size++)
+			for (double bits = 2.0; bits <= 4.0; bits += 2.0) {
+				add(&m.rows, size, bits == 2.0 ? "near w2" : "near w4", bits, "acc", 0.0, 0);
+				put_items(store, &m.rows.rows[m.rows.n - 1], size, is_short && size == 2);
+			}
+		OK(pb_fronts_make(&m.fronts, &m.rows, ERR));
+		OK(pb_bit_curves_make(&m.list, &m.fronts, &m.rows, &(struct pb_item_stores){ &store, 1 }, m.arena, ERR));
+		assert_int_equal(m.list.n, 1);
+		const struct pb_bit_curves *c = &m.list.curves[0];
+		assert_int_equal(c->by_items, !is_short);
+		/* The difference of each item is known, and so is the error of the mean; as of independent points it would be larger. */
+		assert_true(pb_polyline_compare(&d, &c->lines[0].line, &c->lines[1].line, -INFINITY, INFINITY));
+		double sum = 0.0, squares = 0.0, independent = 0.0;
+		for (size_t i = 0; i < N_ITEMS; i++) {
+			double y[2][4];
+			struct pb_polyline one[2];
+			struct pb_polyline_difference of_item;
+			for (int l = 0; l < 2; l++) {
+				for (size_t k = 0; k < 4; k++)
+					y[l][k] = is_right(k, c->lines[l].wbits, i);
+				one[l] = (struct pb_polyline){ .n = 4, .x = c->lines[l].line.x, .y = y[l], .errors = c->lines[l].line.errors };
+			}
+			assert_true(pb_polyline_compare(&of_item, &one[0], &one[1], -INFINITY, INFINITY));
+			sum += of_item.mean;
+			squares += of_item.mean * of_item.mean;
+			independent = of_item.error;
+		}
+		assert_float_equal(d.mean, sum / N_ITEMS, 1e-12);
+		const double paired = sqrt((squares - sum * sum / N_ITEMS) / N_ITEMS / N_ITEMS);
+		assert_true(independent > 1.5 * paired);
+		if (is_short)
+			assert_float_equal(d.error, independent, 1e-12);
+		else
+			assert_float_equal(d.error, paired, 0.1 * paired); /* of 1,000 draws */
+		assert_int_equal(d.is_paired, !is_short);
+		pb_bit_curves_section(&section, &m.list);
+		for (size_t i = 0; i < section.n_blocks; i++)
+			says_paired |= section.blocks[i].kind == PB_SECTION_NOTE && strstr(section.blocks[i].text, is_short ? "taken as independent" : "compared on the same items");
+		assert_true(says_paired);
+		pb_section_free(&section);
+		pb_store_close(store);
+		pb_fronts_free(&m.fronts);
+		pb_rows_free(&m.rows);
+		pb_arena_free(m.arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lines, begin, end),
 		cmocka_unit_test_setup_teardown(test_best, begin, end),
 		cmocka_unit_test_setup_teardown(test_csv_and_section, begin, end),
+		cmocka_unit_test(test_shared_items),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, scratch_teardown);
 }

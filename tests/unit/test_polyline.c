@@ -14,7 +14,7 @@
 static void test_at(void **state)
 {
 	const double x[] = { 1, 2, 4 }, y[] = { 10, 20, 0 };
-	const struct pb_polyline l = { 3, x, y, NULL };
+	const struct pb_polyline l = { .n = 3, .x = x, .y = y };
 	(void)state;
 	assert_true(pb_polyline_at(&l, 1) == 10 && pb_polyline_at(&l, 1.5) == 15 && pb_polyline_at(&l, 2) == 20 && pb_polyline_at(&l, 3) == 10 && pb_polyline_at(&l, 4) == 0);
 	assert_true(isnan(pb_polyline_at(&l, 0.999)) && isnan(pb_polyline_at(&l, 4.001)) && isnan(pb_polyline_at(&l, NAN)));
@@ -23,7 +23,7 @@ static void test_at(void **state)
 static void test_compare(void **state)
 {
 	const double x1[] = { 0, 2 }, y1[] = { 0, 2 }, e1[] = { 0.1, 0.3 }, x2[] = { 1, 3 }, y2[] = { 1.25, 1.25 }, e2[] = { 0.2, 0.2 };
-	const struct pb_polyline a = { 2, x1, y1, e1 }, b = { 2, x2, y2, e2 };
+	const struct pb_polyline a = { .n = 2, .x = x1, .y = y1, .errors = e1 }, b = { .n = 2, .x = x2, .y = y2, .errors = e2 };
 	struct pb_polyline_difference d;
 	double crossings[4];
 	(void)state;
@@ -37,31 +37,65 @@ static void test_compare(void **state)
 	assert_float_equal(crossings[0], 1.25, 1e-15);
 	assert_false(pb_polyline_compare(&d, &a, &b, 2, INFINITY));
 	const double nan_error[] = { NAN, 0.3 };
-	const struct pb_polyline c = { 2, x1, y1, nan_error };
+	const struct pb_polyline c = { .n = 2, .x = x1, .y = y1, .errors = nan_error };
 	assert_true(pb_polyline_compare(&d, &c, &b, -INFINITY, INFINITY) && isnan(d.error));
 	assert_true(pb_polyline_compare(&d, &a, &b, 1.5, 1.75) && d.low == 1.5 && d.high == 1.75 && d.above == 1.0);
+}
+
+/* By draws: the deviation of the differences of the drawn lines, and where these cross. */
+static void test_drawn(void **state)
+{
+	enum { DRAWS = 5 };
+	static const double x1[] = { 0, 1, 3 }, y1[] = { 0, 1, 2 }, x2[] = { 0.5, 2.5 }, y2[] = { 1.25, 1.25 }, none[] = { NAN, NAN, NAN };
+	static const double d1[DRAWS * 3] = { 0, 1, 2, 0.1, 1.3, 2.2, -0.4, 0.9, 1.9, 0.2, 0.8, 2.1, 2, 3, 4 }, d2[DRAWS * 2] = { 1.25, 1.25, 1.5, 1, 0.9, 1.1, 1.2, 1.3, 1, 1 };
+	const struct pb_polyline a = { .n = 3, .x = x1, .y = y1, .errors = none, .draws = d1, .n_draws = DRAWS }, b = { .n = 2, .x = x2, .y = y2, .errors = none, .draws = d2, .n_draws = DRAWS };
+	struct pb_polyline_difference d, e;
+	double mean = 0.0, squares = 0.0, differences[DRAWS], crossings[8], first = NAN, last = NAN, scratch[2 * DRAWS + 5];
+	(void)state;
+	for (size_t r = 0; r < DRAWS; r++) {
+		const struct pb_polyline one = { .n = 3, .x = x1, .y = d1 + 3 * r, .errors = none }, other = { .n = 2, .x = x2, .y = d2 + 2 * r, .errors = none };
+		assert_true(pb_polyline_compare(&e, &one, &other, 1, 2) && !e.is_paired && isnan(e.error));
+		differences[r] = e.mean;
+		mean += e.mean / DRAWS;
+		assert_int_equal(pb_polyline_crossings(&one, &other, crossings), r < 4);
+		if (r < 4) {
+			first = fmin(crossings[0], first);
+			last = fmax(crossings[0], last);
+		}
+	}
+	for (size_t r = 0; r < DRAWS; r++)
+		squares += pow(differences[r] - mean, 2);
+	assert_true(pb_polyline_compare(&d, &a, &b, 1, 2) && d.is_paired);
+	assert_float_equal(d.error, sqrt(squares / (DRAWS - 1)), 1e-14);
+	const struct pb_polyline_crossing c = pb_polyline_draw_crossing(&a, &b, 1.5, scratch);
+	assert_float_equal(c.share, 0.8, 1e-15);
+	assert_true(first < c.low && c.low < c.high && c.high < last && c.low - first < 0.1 && last - c.high < 0.1);
+	/* A line with itself differs by nothing, whatever its draws. */
+	assert_true(pb_polyline_compare(&d, &a, &a, -INFINITY, INFINITY) && d.error == 0.0);
+	const struct pb_polyline bare = { .n = 2, .x = x2, .y = y2, .errors = none };
+	assert_true(isnan(pb_polyline_draw_crossing(&a, &bare, 1.5, scratch).share));
 }
 
 /* Touching, equal for a while, equal at the ends. */
 static void test_touching(void **state)
 {
 	const double x[] = { 0, 1, 2, 3 }, flat[] = { 1, 1, 1, 1 }, touch[] = { 2, 1, 2, 3 }, along[] = { 2, 1, 1, 0 }, through[] = { 2, 1, 0, 0 }, back[] = { 1, 2, 1, 1 };
-	const struct pb_polyline f = { 4, x, flat, NULL };
+	const struct pb_polyline f = { .n = 4, .x = x, .y = flat };
 	double out[8];
 	(void)state;
-	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ 4, x, touch, NULL }, &f, out), 0);
-	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ 4, x, along, NULL }, &f, out), 1);
+	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ .n = 4, .x = x, .y = touch }, &f, out), 0);
+	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ .n = 4, .x = x, .y = along }, &f, out), 1);
 	assert_float_equal(out[0], 1.5, 1e-15);
-	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ 4, x, through, NULL }, &f, out), 1);
+	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ .n = 4, .x = x, .y = through }, &f, out), 1);
 	assert_float_equal(out[0], 1.0, 1e-15);
-	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ 4, x, back, NULL }, &f, out), 0);
+	assert_int_equal(pb_polyline_crossings(&(struct pb_polyline){ .n = 4, .x = x, .y = back }, &f, out), 0);
 	assert_int_equal(pb_polyline_crossings(&f, &f, out), 0);
 }
 
 static void test_best(void **state)
 {
 	const double x1[] = { 0, 4 }, y1[] = { 1, 1 }, x2[] = { 1, 3 }, y2[] = { 0, 2 }, x3[] = { 2, 6 }, y3[] = { 0.5, 0.5 };
-	const struct pb_polyline lines[] = { { 2, x1, y1, y1 }, { 2, x2, y2, y2 }, { 2, x3, y3, y3 } };
+	const struct pb_polyline lines[] = { { .n = 2, .x = x1, .y = y1, .errors = y1 }, { .n = 2, .x = x2, .y = y2, .errors = y2 }, { .n = 2, .x = x3, .y = y3, .errors = y3 } };
 	struct pb_polyline_stretch *s;
 	size_t n;
 	(void)state;
@@ -97,7 +131,7 @@ static void test_against_looking(void **state)
 				x[l][i] = at += 0.05 + pb_rng_unit(&rng);
 				y[l][i] = pb_rng_unit(&rng);
 			}
-			lines[l] = (struct pb_polyline){ 6, x[l], y[l], y[l] };
+			lines[l] = (struct pb_polyline){ .n = 6, .x = x[l], .y = y[l], .errors = y[l] };
 		}
 		OK(pb_polyline_best(&s, &n, lines, 3, true, ERR));
 		for (int p = 0; p < 2000; p++) {
@@ -135,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_at),
 		cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_drawn),
 		cmocka_unit_test(test_touching),
 		cmocka_unit_test(test_best),
 		cmocka_unit_test(test_against_looking),
