@@ -1,4 +1,4 @@
-/* The study of trained methods in a report: figures of its parts, a verdict on each finding, OneBit's share. */
+/* The study of trained methods in a report: figures of its parts, a verdict on each finding, what one bit keeps. */
 #include <math.h>
 #include <string.h>
 
@@ -16,9 +16,9 @@ static const struct pb_section_column finding_columns[] = {
 	{ "Part", false, false }, { "What the paper found", false, true }, { "Verdict here", false, false }, { "For", true, false }, { "Against", true, false },
 	{ "Open", true, false }, { "Least in favour", true, false }, { "Where", false, false },
 };
-static const struct pb_section_column onebit_columns[] = {
-	{ "Model", false, false }, { "Full", true, false }, { "OneBit", true, false }, { "Chance", true, false }, { "Kept", true, false }, { "Kept over chance", true, false },
-	{ "Over chance", false, false }, { "NLL", true, false }, { "ParetoQ 1 bit", true, false },
+static const struct pb_section_column one_bit_columns[] = {
+	{ "Model", false, false }, { "Quantizer", false, true }, { "NLL", true, false }, { "Accuracy", true, false }, { "Chance", true, false }, { "Over chance", false, false },
+	{ "Full", true, false }, { "Kept", true, false }, { "Kept over chance", true, false },
 };
 
 /* ---- a chart that is being made ---- */
@@ -275,48 +275,49 @@ static void add_findings(struct pb_section *out, const struct pb_study *study)
 	}
 }
 
-static SETTING *onebit_of(const struct pb_study *study, const char *model)
+/* Trained at one bit on as many tokens as any such setting of the model. */
+static bool is_one_bit(const struct pb_study *study, SETTING *s, const char *model)
 {
-	SETTING *best = NULL;
+	double most = 0;
 	for (size_t i = 0; i < study->n; i++) {
-		SETTING *s = &study->settings[i];
-		if (strcmp(s->model, model) == 0 && strcmp(s->quantizer, "onebit") == 0 && s->accuracy.n && (!best || s->tokens > best->tokens))
-			best = s;
+		SETTING *other = &study->settings[i];
+		if (strcmp(other->model, model) == 0 && other->bits == 1)
+			most = fmax(most, other->tokens);
 	}
-	return best;
+	return strcmp(s->model, model) == 0 && s->bits == 1 && s->tokens > 0 && s->tokens == most && s->accuracy.n;
 }
 
-/* OneBit's own measure: the share of the full-precision mean accuracy. */
-static void add_onebit(struct pb_section *out, const struct pb_study *study, const char *const *models, size_t n_models)
+/* OneBit's own measure, the share of the full-precision mean accuracy, for it and for what else is trained at one bit. */
+static void add_one_bit(struct pb_section *out, const struct pb_study *study, const char *const *models, size_t n_models)
 {
 	struct pb_section_table *table = NULL;
 	for (size_t m = 0; m < n_models; m++) {
-		SETTING *own = onebit_of(study, models[m]), *full = pb_study_full(study, models[m]), *binary = pb_study_main(study, models[m], 1);
-		if (!own || !full || !full->accuracy.n)
-			continue;
-		if (!table) {
-			pb_section_heading(out, "OneBit");
-			pb_section_text(out, "Mean accuracy over the tasks that have a level of chance, and how much of the full-precision model\u2019s is kept, as the paper reports it. Over "
-				"chance: by more than two standard errors of the mean; where full precision is not, there is nothing to keep. Last: losses of OneBit and of ParetoQ at 1 bit.");
-			table = pb_section_table(out, onebit_columns, sizeof onebit_columns / sizeof *onebit_columns);
+		SETTING *full = pb_study_full(study, models[m]);
+		for (size_t i = 0; full && full->accuracy.n && i < study->n; i++) {
+			SETTING *s = &study->settings[i];
+			if (!is_one_bit(study, s, models[m]))
+				continue;
+			if (!table) {
+				pb_section_heading(out, "One bit");
+				pb_section_text(out, "Everything that is trained at one bit: mean accuracy over the tasks that have a level of chance, and how much of the full-precision model\u2019s is kept, "
+					"as the OneBit paper reports it. Over chance: by more than two standard errors of the mean; where full precision is not, there is nothing to keep.");
+				table = pb_section_table(out, one_bit_columns, sizeof one_bit_columns / sizeof *one_bit_columns);
+			}
+			double error = sqrt(s->accuracy_variance) / (double)s->accuracy.n, above = s->accuracy.mean - s->chance.mean;
+			double full_error = sqrt(full->accuracy_variance) / (double)full->accuracy.n, full_above = full->accuracy.mean - full->chance.mean;
+			pb_table_text(table, "%s", models[m]);
+			pb_table_text(table, "%s", s->label);
+			pb_table_number(table, s->nll.mean, "%.4f", s->nll.mean);
+			pb_table_number(table, s->accuracy.mean, "%.1f \u00b1 %.1f %%", 100 * s->accuracy.mean, 100 * error);
+			pb_table_number(table, s->chance.mean, "%.1f %%", 100 * s->chance.mean);
+			pb_table_text(table, above > 2 * error ? "yes" : "no");
+			pb_table_number(table, full->accuracy.mean, "%.1f %%", 100 * full->accuracy.mean);
+			pb_table_number(table, s->accuracy.mean / full->accuracy.mean, "%.1f %%", 100 * s->accuracy.mean / full->accuracy.mean);
+			if (full_above > 2 * full_error)
+				pb_table_number(table, above / full_above, "%.0f %%", 100 * above / full_above);
+			else
+				pb_table_number(table, NAN, "n/a");
 		}
-		double error = sqrt(own->accuracy_variance) / (double)own->accuracy.n, above = own->accuracy.mean - own->chance.mean;
-		double full_error = sqrt(full->accuracy_variance) / (double)full->accuracy.n, full_above = full->accuracy.mean - full->chance.mean;
-		pb_table_text(table, "%s", models[m]);
-		pb_table_number(table, full->accuracy.mean, "%.1f %%", 100 * full->accuracy.mean);
-		pb_table_number(table, own->accuracy.mean, "%.1f \u00b1 %.1f %%", 100 * own->accuracy.mean, 100 * error);
-		pb_table_number(table, own->chance.mean, "%.1f %%", 100 * own->chance.mean);
-		pb_table_number(table, own->accuracy.mean / full->accuracy.mean, "%.1f %%", 100 * own->accuracy.mean / full->accuracy.mean);
-		if (full_above > 2 * full_error)
-			pb_table_number(table, above / full_above, "%.0f %%", 100 * above / full_above);
-		else
-			pb_table_number(table, NAN, "n/a");
-		pb_table_text(table, above > 2 * error ? "yes" : "no");
-		pb_table_number(table, own->nll.mean, "%.4f", own->nll.mean);
-		if (binary)
-			pb_table_number(table, binary->nll.mean, "%.4f", binary->nll.mean);
-		else
-			pb_table_number(table, NAN, "n/a");
 	}
 }
 
@@ -335,5 +336,5 @@ void pb_study_section(struct pb_section *out, const struct pb_study *study)
 	draw_tokens(out, study, models, n_models);
 	draw_grids(out, study);
 	add_findings(out, study);
-	add_onebit(out, study, models, n_models);
+	add_one_bit(out, study, models, n_models);
 }
