@@ -10,7 +10,7 @@
 #include "core/model/model.h"
 #include "core/model/request.h"
 
-#define PB_BACKEND_ABI 1
+#define PB_BACKEND_ABI 2
 
 struct pb_session;              /* an open model; belongs to the backend */
 
@@ -28,6 +28,11 @@ struct pb_backend {
 	/* Fills logprobs (and greedy) of every request. A value that is not finite is PB_NUMERIC and names the request and
 	 * position. The batches are cut from the list by a fixed rule, so the result does not depend on threads. */
 	enum pb_status (*score)(struct pb_session *s, const struct pb_request *requests, size_t n, pb_progress_fn progress, void *arg, struct pb_error *err);
+	/* Fills divergence of every request: of the model of `quantized` from that of `full`, by the same batches; sums in double.
+	 * Two sessions of this backend with one pool, whose models share a vocabulary. Errors as in score. Memory is that of two
+	 * sessions, with logits of a block of positions in each, never of a window. NULL: the backend cannot. */
+	enum pb_status (*compare)(struct pb_session *full, struct pb_session *quantized, const struct pb_request *requests, size_t n,
+		pb_progress_fn progress, void *arg, struct pb_error *err);
 	/* Logits of every position (all) or of the last one into out, (n or 1, n_vocab). */
 	enum pb_status (*logits)(struct pb_session *s, const int32_t *tokens, uint32_t n, int all, float *out, struct pb_error *err);
 	/* "native" when every encoded matrix has a kernel of its own, else "decoded". */

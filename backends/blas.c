@@ -158,6 +158,7 @@ const struct pb_backend pb_backend_blas = {
 	.options_size = sizeof(struct blas_options),
 	.open = blas_open,
 	.score = pb_session_score,
+	.compare = pb_session_compare,
 	.logits = pb_session_logits,
 	.kernel = pb_session_kernel,
 	.close = pb_session_close,

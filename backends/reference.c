@@ -136,6 +136,7 @@ const struct pb_backend pb_backend_reference = {
 	.options = reference_options,
 	.open = reference_open,
 	.score = pb_session_score,
+	.compare = pb_session_compare,
 	.logits = pb_session_logits,
 	.kernel = pb_session_kernel,
 	.close = pb_session_close,

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include "core/base/memory.h"
+#include "backends/diverge.h"
 
 /* Logits kept at a time: 64 MiB, within these limits of rows. */
 #define LOGIT_FLOATS (1u << 24)
@@ -30,11 +31,13 @@ struct pb_session {
 	float *logits;          /* (logit_rows, n_vocab) */
 	double *log_sum;        /* (logit_rows) */
 	float *largest;         /* (logit_rows) */
+	struct pb_row_divergence *divergences; /* (logit_rows) */
 	/* The call that is answered. */
 	const struct pb_request *requests;
 	pb_progress_fn progress;
 	void *arg;
 	uint64_t done, total;   /* input tokens of requests, shared ones counted for each */
+	struct pb_session *full; /* of a comparison: runs the same batches, its keys and values in the same slots; else NULL */
 };
 
 static inline uint32_t least(uint32_t a, uint32_t b)
@@ -71,7 +74,8 @@ enum pb_status pb_session_open(struct pb_session **out, const struct pb_model *m
 	s->logits = pb_alloc_aligned(s->logit_rows, n_vocab * sizeof(float));
 	s->log_sum = pb_alloc(s->logit_rows, sizeof *s->log_sum);
 	s->largest = pb_alloc(s->logit_rows, sizeof *s->largest);
-	if (!s->spans || !s->pieces || !s->nodes || !s->rows || !s->logits || !s->log_sum || !s->largest) {
+	s->divergences = pb_alloc(s->logit_rows, sizeof *s->divergences);
+	if (!s->spans || !s->pieces || !s->nodes || !s->rows || !s->logits || !s->log_sum || !s->largest || !s->divergences) {
 		pb_session_close(s);
 		return pb_out_of_memory(err, "a session");
 	}
@@ -91,6 +95,7 @@ void pb_session_close(struct pb_session *s)
 	pb_free(s->logits);
 	pb_free(s->log_sum);
 	pb_free(s->largest);
+	pb_free(s->divergences);
 	pb_free(s);
 }
 
@@ -136,6 +141,17 @@ static void sum_task(void *arg, size_t task, unsigned worker)
 		s->log_sum[row] = s->forward->ops->log_sum(s->logits + (size_t)row * n_vocab, n_vocab, &s->largest[row]);
 }
 
+static void diverge_task(void *arg, size_t task, unsigned worker)
+{
+	const struct sums *sums = arg;
+	struct pb_session *s = sums->s;
+	uint32_t first = (uint32_t)task * ROWS_TASK, n_vocab = s->forward->model->config.n_vocab;
+
+	(void)worker;
+	for (uint32_t row = first; row < least(first + ROWS_TASK, sums->n); row++)
+		s->divergences[row] = pb_diverge(s->full->logits + (size_t)row * n_vocab, s->logits + (size_t)row * n_vocab, n_vocab);
+}
+
 /* Whether the token has the largest logit, and none before it has. */
 static bool is_greedy(const float *logits, float largest, int32_t token)
 {
@@ -147,11 +163,34 @@ static bool is_greedy(const float *logits, float largest, int32_t token)
 	return true;
 }
 
+/* The token at place t + 1 of a request, from the logits of a row; false: not finite. */
+static bool answer_score(struct pb_session *s, const struct pb_request *r, uint32_t t, uint32_t row)
+{
+	const float *logits = s->logits + (size_t)row * s->forward->model->config.n_vocab;
+	int32_t token = r->tokens[t + 1];
+	uint32_t out = t + 1 - r->first;
+	double logprob = logits[token] - s->log_sum[row];
+
+	r->logprobs[out] = (float)logprob;
+	if (r->greedy)
+		r->greedy[out] = is_greedy(logits, s->largest[row], token);
+	return isfinite(logprob);
+}
+
+static bool answer_divergence(struct pb_session *s, const struct pb_request *r, uint32_t t, uint32_t row)
+{
+	size_t place = (size_t)row * s->forward->model->config.n_vocab + (size_t)r->tokens[t + 1];
+	const struct pb_row_divergence *d = &s->divergences[row];
+	struct pb_divergence *out = &r->divergence[t + 1 - r->first];
+
+	*out = (struct pb_divergence){ d->kld, s->full->logits[place] - d->log_sum_full, s->logits[place] - d->log_sum_quantized, d->same_top };
+	return isfinite(out->kld) && isfinite(out->full) && isfinite(out->quantized);
+}
+
 /* Answers one request's positions that lie in the piece, as far as their logits are there: n rows from place `first` on. */
 static enum pb_status read_answers(struct pb_session *s, const struct piece *p, size_t request, uint32_t first, uint32_t n, struct pb_error *err)
 {
 	const struct pb_request *r = &s->requests[request];
-	uint32_t n_vocab = s->forward->model->config.n_vocab;
 	uint32_t from = most(r->first - 1, p->scored), to = least(r->n - 1, p->position + p->n);
 
 	if (first > p->place)
@@ -159,32 +198,46 @@ static enum pb_status read_answers(struct pb_session *s, const struct piece *p, 
 	if (first + n < p->place + (p->position + p->n - p->scored))
 		to = least(to, first + n > p->place ? p->scored + (first + n - p->place) : p->scored);
 	for (uint32_t t = from; t < to; t++) {
-		uint32_t row = p->place + (t - p->scored) - first, out = t + 1 - r->first;
-		const float *logits = s->logits + (size_t)row * n_vocab;
-		int32_t token = r->tokens[t + 1];
-		double logprob = logits[token] - s->log_sum[row];
+		uint32_t row = p->place + (t - p->scored) - first;
 
-		if (!isfinite(logprob))
+		if (s->full && !answer_divergence(s, r, t, row))
+			return pb_fail(err, PB_NUMERIC, "request %zu, position %u: the divergence from full precision is not finite", request, t + 1);
+		if (!s->full && !answer_score(s, r, t, row))
 			return pb_fail(err, PB_NUMERIC, "request %zu, position %u: log-probability is not finite", request, t + 1);
-		r->logprobs[out] = (float)logprob;
-		if (r->greedy)
-			r->greedy[out] = is_greedy(logits, s->largest[row], token);
 	}
 	return PB_OK;
 }
 
+/* The batch through both models of a comparison, or the one; the second finds the nodes as the first did. */
+static void run_batch(struct pb_session *s)
+{
+	pb_forward_run(s->forward, s->spans, s->n_pieces);
+	if (!s->full)
+		return;
+	for (uint32_t i = 0; i < s->n_pieces; i++)
+		s->spans[i].kv->length -= s->spans[i].n;
+	pb_forward_run(s->full->forward, s->spans, s->n_pieces);
+}
+
+/* The logits of n rows from place `first` of the list on, and what is computed of whole rows. */
+static void run_rows(struct pb_session *s, uint32_t first, uint32_t n)
+{
+	pb_forward_logits(s->forward, s->rows + first, n, s->logits);
+	if (s->full)
+		pb_forward_logits(s->full->forward, s->rows + first, n, s->full->logits);
+	pb_pool_run(s->forward->pool, (n + ROWS_TASK - 1) / ROWS_TASK, s->full ? diverge_task : sum_task, &(struct sums){ s, n });
+}
+
 static enum pb_status score_batch(struct pb_session *s, struct pb_error *err)
 {
-	struct pb_pool *pool = s->forward->pool;
 	uint32_t n_rows;
 
-	pb_forward_run(s->forward, s->spans, s->n_pieces);
+	run_batch(s);
 	n_rows = list_rows(s);
 	for (uint32_t first = 0; first < n_rows; first += s->logit_rows) {
 		uint32_t n = least(s->logit_rows, n_rows - first);
 
-		pb_forward_logits(s->forward, s->rows + first, n, s->logits);
-		pb_pool_run(pool, (n + ROWS_TASK - 1) / ROWS_TASK, sum_task, &(struct sums){ s, n });
+		run_rows(s, first, n);
 		for (uint32_t i = 0; i < s->n_pieces; i++) {
 			const struct piece *p = &s->pieces[i];
 
@@ -202,6 +255,18 @@ static enum pb_status score_batch(struct pb_session *s, struct pb_error *err)
 }
 
 /* ---- batches ---- */
+
+/* Nodes that live on, in both stores of a comparison. */
+static void keep_nodes(struct pb_session *s, struct pb_kv *const *kept, size_t n)
+{
+	struct pb_kv copies[2], *copied[2] = { &copies[0], &copies[1] };
+
+	for (size_t i = 0; i < n; i++)
+		copies[i] = *kept[i];
+	if (s->full)
+		pb_kv_keep(&s->full->forward->store, copied, n);
+	pb_kv_keep(&s->forward->store, kept, n);
+}
 
 /* Runs the batch and begins the next one. *parent and *current (or NULL; a child of *parent) live on in it. */
 static enum pb_status flush(struct pb_session *s, struct pb_kv **parent, struct pb_kv **current, struct pb_error *err)
@@ -224,7 +289,7 @@ static enum pb_status flush(struct pb_session *s, struct pb_kv **parent, struct 
 		(*current)->parent = *parent;
 		kept[n++] = *current;
 	}
-	pb_kv_keep(&s->forward->store, kept, n);
+	keep_nodes(s, kept, n);
 	s->n_nodes = (uint32_t)n;
 	s->n_pieces = s->n_tokens = 0;
 	return PB_OK;
@@ -299,7 +364,9 @@ static enum pb_status check_requests(const struct pb_config *c, const struct pb_
 	return PB_OK;
 }
 
-enum pb_status pb_session_score(struct pb_session *s, const struct pb_request *requests, size_t n, pb_progress_fn progress, void *arg, struct pb_error *err)
+/* full: or NULL, to score. */
+static enum pb_status answer(struct pb_session *s, struct pb_session *full, const struct pb_request *requests, size_t n, pb_progress_fn progress, void *arg,
+	struct pb_error *err)
 {
 	struct pb_kv *parent = NULL;
 	uint32_t longest;
@@ -307,8 +374,11 @@ enum pb_status pb_session_score(struct pb_session *s, const struct pb_request *r
 
 	if (!st)
 		st = pb_forward_reserve(s->forward, longest, err);
+	if (!st && full)
+		st = pb_forward_reserve(full->forward, longest, err);
 	if (st)
 		return st;
+	s->full = full;
 	s->requests = requests;
 	s->progress = progress;
 	s->arg = arg;
@@ -331,6 +401,21 @@ enum pb_status pb_session_score(struct pb_session *s, const struct pb_request *r
 		}
 	}
 	return s->n_pieces ? flush(s, &parent, NULL, err) : PB_OK;
+}
+
+enum pb_status pb_session_score(struct pb_session *s, const struct pb_request *requests, size_t n, pb_progress_fn progress, void *arg, struct pb_error *err)
+{
+	return answer(s, NULL, requests, n, progress, arg, err);
+}
+
+enum pb_status pb_session_compare(struct pb_session *full, struct pb_session *quantized, const struct pb_request *requests, size_t n,
+	pb_progress_fn progress, void *arg, struct pb_error *err)
+{
+	const struct pb_config *a = &full->forward->model->config, *b = &quantized->forward->model->config;
+
+	if (a->n_vocab != b->n_vocab || a->context != b->context)
+		return pb_fail(err, PB_USAGE, "two models to compare: vocabularies of %u and %u tokens, contexts of %u and %u", a->n_vocab, b->n_vocab, a->context, b->context);
+	return answer(quantized, full, requests, n, progress, arg, err);
 }
 
 /* ---- logits ---- */

@@ -15,6 +15,8 @@ enum pb_status pb_session_open(struct pb_session **out, const struct pb_model *m
 /* The hooks of struct pb_backend. */
 enum pb_status pb_session_score(struct pb_session *s, const struct pb_request *requests, size_t n, pb_progress_fn progress, void *arg,
 	struct pb_error *err) PB_MUST_CHECK;
+enum pb_status pb_session_compare(struct pb_session *full, struct pb_session *quantized, const struct pb_request *requests, size_t n,
+	pb_progress_fn progress, void *arg, struct pb_error *err) PB_MUST_CHECK;
 enum pb_status pb_session_logits(struct pb_session *s, const int32_t *tokens, uint32_t n, int all, float *out, struct pb_error *err) PB_MUST_CHECK;
 const char *pb_session_kernel(const struct pb_session *s);
 void pb_session_close(struct pb_session *s);

@@ -214,10 +214,8 @@ static bool add_clouds(struct pb_chart_series *series, size_t *n, const struct p
 
 static const char *axis_title(const struct pb_goal *g, struct pb_arena *arena)
 {
-	if (g->front) {
-		const char *unit = pb_front_is_percent(g->front) ? ", %" : "";
-		return pb_arena_printf(arena, "%s%s (%s is better)", g->front->is_mean ? "Accuracy" : g->front->metric, unit, g->front->higher_is_better ? "higher" : "lower");
-	}
+	if (g->front)
+		return pb_arena_printf(arena, "%s%s (%s is better)", g->front->is_mean ? "Accuracy" : g->front->metric, pb_front_unit(g->front), g->front->higher_is_better ? "higher" : "lower");
 	return pb_arena_printf(arena, "%s, log scale", pb_goal_heading(g));
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "core/base/markup.h"
 #include "reports/compare.h"
+#include "reports/items.h"
 
 /* Lists of what is alike for all of a kind, in this order. */
 static const enum pb_change listed[] = { PB_CHANGE_WORSE, PB_CHANGE_FAILED, PB_CHANGE_BETTER, PB_CHANGE_REFUSED, PB_CHANGE_UNTESTED, PB_CHANGE_NOISE };
@@ -25,7 +26,7 @@ static void put_value(struct pb_text *t, const char *metric, double value)
 {
 	if (isnan(value))
 		pb_text_string(t, "n/a");
-	else if (strncmp(metric, "acc", 3) == 0)
+	else if (pb_metric_is_percent(metric))
 		pb_text_printf(t, "%.2f %%", 100 * value);
 	else
 		pb_text_printf(t, fabs(value) >= 0.1 && fabs(value) < 1e4 ? "%.4f" : "%.3g", value);
@@ -167,10 +168,10 @@ static void put_tasks(struct pb_text *out, const struct pb_comparison *c, bool m
 		put_text(&name, first->base->metric, markdown);
 		pb_text_printf(out, markdown ? "| %s | %zu | %zu | %zu | %zu | " : "%-30s %8zu %7zu %7zu %13zu  ", pb_text_c(&name), n, counts[PB_CHANGE_WORSE],
 			counts[PB_CHANGE_BETTER], counts[PB_CHANGE_NOISE]);
-		if (strncmp(first->pair.scale, "acc", 3) == 0)
+		if (pb_metric_is_percent(first->pair.scale))
 			pb_text_printf(out, "%+.2f pp%s", 100 * sum / (double)n, markdown ? " |\n" : "\n");
 		else
-			pb_text_printf(out, "%+.4f%s%s", sum / (double)n, strcmp(first->pair.scale, "nll") == 0 ? " nats" : "", markdown ? " |\n" : "\n");
+			pb_text_printf(out, "%+.4f%s%s%s", sum / (double)n, *pb_metric_unit(first->pair.scale) ? " " : "", pb_metric_unit(first->pair.scale), markdown ? " |\n" : "\n");
 		out->failed = out->failed || name.failed;
 		pb_text_free(&name);
 	}

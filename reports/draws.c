@@ -31,6 +31,8 @@ struct shared {
 static bool surely_dominates(const struct pb_front *front, const struct pb_point *q, const struct pb_point *p)
 {
 	double lead = SURE * hypot(p->stderr_value, q->stderr_value), better = front->higher_is_better ? q->value - p->value : p->value - q->value;
+	if (front->within_models && strcmp(p->row->model, q->row->model) != 0)
+		return false;
 	if (!(lead > 0.0 && better > lead) || strcmp(p->row->family, q->row->family) != 0 || strcmp(p->row->quantizer, q->row->quantizer) != 0)
 		return false;
 	for (enum pb_by by = 0; by < PB_BYS; by++)
@@ -68,7 +70,7 @@ static bool same_items(enum pb_score score, const struct pb_stored_item *a, size
 	if (n_a != n_b)
 		return false;
 	for (size_t i = 0; i < n_a; i++)
-		if (a[i].index != b[i].index || a[i].gold != b[i].gold || a[i].cluster != b[i].cluster || (score == PB_SCORE_LOSS && a[i].weight != b[i].weight))
+		if (a[i].index != b[i].index || a[i].gold != b[i].gold || a[i].cluster != b[i].cluster || (pb_score_is_by_tokens(score) && a[i].weight != b[i].weight))
 			return false;
 	return true;
 }
@@ -85,8 +87,8 @@ static enum pb_status make_stratum(struct shared *s, struct stratum *t, const st
 {
 	uint32_t *places = pb_arena_alloc(arena, t->n, sizeof *places);
 	size_t n_units = t->n;
-	t->weights = s->score == PB_SCORE_LOSS ? pb_arena_alloc(arena, t->n, sizeof *t->weights) : NULL;
-	if (!places || (s->score == PB_SCORE_LOSS && !t->weights))
+	t->weights = pb_score_is_by_tokens(s->score) ? pb_arena_alloc(arena, t->n, sizeof *t->weights) : NULL;
+	if (!places || (pb_score_is_by_tokens(s->score) && !t->weights))
 		return pb_out_of_memory(err, "fronts");
 	for (size_t i = 0; t->weights && i < t->n; i++)
 		t->weights[i] = pb_item_weight(&items[t->first + i], s->score, t->n);
@@ -269,8 +271,32 @@ enum pb_status pb_draws_make(struct pb_draws *out, const struct pb_front *front,
 	return st;
 }
 
+struct taking {
+	const struct pb_draws *draws;
+	bool by_all;
+};
+
+static enum pb_status take_draws_of_model(void *arg, struct pb_front *own, const size_t *places, struct pb_error *err)
+{
+	const struct taking *t = arg;
+	size_t n = t->draws->n_replicates;
+	struct pb_draws draws = *t->draws;
+	draws.front = own;
+	draws.values = pb_alloc(own->n_points, n * sizeof *draws.values);
+	if (!draws.values)
+		return pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < own->n_points; i++)
+		memcpy(draws.values + i * n, t->draws->values + places[i] * n, n * sizeof *draws.values);
+	enum pb_status st = pb_front_take_draws(own, &draws, t->by_all, err);
+	pb_free(draws.values);
+	return st;
+}
+
 enum pb_status pb_front_take_draws(struct pb_front *front, const struct pb_draws *draws, bool by_all, struct pb_error *err)
 {
+	front->by_items = draws->by_items;
+	if (front->within_models)
+		return pb_front_each_model(front, take_draws_of_model, &(struct taking){ draws, by_all }, err);
 	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
 	double *values = pb_alloc(front->n_points, 2 * sizeof *values), *probability = pb_alloc(front->n_points, sizeof *probability);
 	enum pb_status st = values && probability ? PB_OK : pb_out_of_memory(err, "fronts");
@@ -284,7 +310,6 @@ enum pb_status pb_front_take_draws(struct pb_front *front, const struct pb_draws
 		for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
 			front->points[i].probability[by] = isfinite(values[2 * i]) && (draws->by_items || isfinite(front->points[i].stderr_value)) ? probability[i] : NAN;
 	}
-	front->by_items = draws->by_items;
 	pb_free(probability);
 	pb_free(values);
 	return st;

@@ -302,6 +302,12 @@ static enum pb_status join_marks(struct pb_figure *f, struct pb_error *err)
 	return PB_OK;
 }
 
+/* By size, a front within models has a line for each, which ends at its last point. */
+static bool runs_by_models(const struct pb_figure *f)
+{
+	return !f->spec.by_bits && f->spec.front->within_models;
+}
+
 /* The step line through the front's marks that belong to `model` (NULL: all): between two sizes nothing better is known than the
  * smaller point, so it goes right first and then up. */
 static bool add_steps(struct pb_figure *f, const char *model)
@@ -324,12 +330,12 @@ static bool add_steps(struct pb_figure *f, const char *model)
 		s->xy[2 * s->n + 1] = y;
 		s->n++;
 	}
-	if (s->n > 0) {
+	if (s->n > 0 && !runs_by_models(f)) {
 		s->xy[2 * s->n] = f->left + f->plot_w;
 		s->xy[2 * s->n + 1] = s->xy[2 * s->n - 1];
 		s->n++;
-		f->n_steps++;
 	}
+	f->n_steps += s->n > 0;
 	return true;
 }
 
@@ -364,11 +370,12 @@ static bool add_bands(struct pb_figure *f)
 
 static enum pb_status make_steps(struct pb_figure *f, struct pb_error *err)
 {
-	f->steps = pb_arena_alloc(f->arena, f->spec.by_bits ? f->n_marks : 1, sizeof *f->steps);
+	bool by_models = f->spec.by_bits || runs_by_models(f);
+	f->steps = pb_arena_alloc(f->arena, by_models ? f->n_marks : 1, sizeof *f->steps);
 	bool ok = f->steps != NULL && add_bands(f);
-	if (!f->spec.by_bits)
+	if (!by_models)
 		ok = ok && add_steps(f, NULL);
-	for (size_t i = 0; ok && f->spec.by_bits && i < f->n_marks; i++) {
+	for (size_t i = 0; ok && by_models && i < f->n_marks; i++) {
 		const char *model = f->marks[i].point->row->model;
 		bool seen = false;
 		for (size_t k = 0; k < f->n_steps && !seen; k++)
@@ -674,7 +681,7 @@ static enum pb_status make_texts(struct pb_figure *f, struct pb_measure *m, stru
 	const struct pb_front *front = f->spec.front;
 	struct pb_text whole = { 0 }, title = { 0 }, y = { 0 }, d = { 0 };
 	bool panel = f->spec.size == PB_FIGURE_PANEL;
-	const char *unit = pb_front_is_percent(front) ? ", %" : "";
+	const char *unit = pb_front_unit(front);
 	double room = f->width - 20.0;
 	if (panel)
 		pb_text_printf(&whole, "%s%s", front->title, unit);

@@ -8,6 +8,7 @@
 #include "core/base/csv.h"
 #include "core/store/import.h"
 #include "reports/goals.h"
+#include "reports/items.h"
 #include "reports/stats/statistics.h"
 
 static int compare_keys(const struct pb_row *a, const struct pb_row *b)
@@ -115,6 +116,7 @@ static enum pb_status finish_points(struct pb_front *front, struct pb_error *err
 	add_intervals(front->points, front->n_points);
 	add_intervals(front->unsized, front->n_no_size);
 	count_models(front);
+	front->within_models = front->n_models > 1 && pb_metric_is_relative(front->metric);
 	return pb_front_mark(front, err);
 }
 
@@ -151,7 +153,8 @@ static struct pb_point point_of(const struct pb_row *row)
 	p.by[PB_BY_PAPER] = row->paper_bytes;
 	p.by[PB_BY_WEIGHTS] = row->weight_bytes > 0 ? (double)row->weight_bytes : NAN;
 	p.by[PB_BY_PARAMS] = row->params == PB_ABSENT ? NAN : (double)row->params;
-	p.by[PB_BY_SECONDS] = an_item(row->eval_seconds, row->n);
+	/* What is compared with full precision takes the time of both. */
+	p.by[PB_BY_SECONDS] = pb_metric_is_relative(row->metric) ? NAN : an_item(row->eval_seconds, row->n);
 	p.by[PB_BY_ENERGY] = an_item(pb_row_counter(row, "energy"), row->n);
 	return p;
 }
@@ -609,17 +612,25 @@ bool pb_front_stands_for_task(const struct pb_fronts *fronts, const struct pb_fr
 
 bool pb_front_is_percent(const struct pb_front *front)
 {
-	return strncmp(front->metric, "acc", 3) == 0 || strcmp(front->metric, "exact_match") == 0;
+	return pb_metric_is_percent(front->metric) || strcmp(front->metric, "exact_match") == 0;
+}
+
+const char *pb_front_unit(const struct pb_front *front)
+{
+	return pb_front_is_percent(front) ? ", %" : *pb_metric_unit(front->metric) ? ", nats" : "";
 }
 
 bool pb_front_is_log(const struct pb_front *front)
 {
 	if (front->higher_is_better)
 		return false;
-	for (size_t i = 0; i < front->n_points; i++)
-		if (front->points[i].value > 0.0)
-			return true;
-	return false;
+	bool any = false;
+	for (size_t i = 0; i < front->n_points; i++) {
+		if (front->points[i].value < 0.0)
+			return false;
+		any = any || front->points[i].value > 0.0;
+	}
+	return any;
 }
 
 void pb_front_format(const struct pb_front *front, double value, double stderr_value, char out[64])

@@ -49,6 +49,7 @@ struct pb_point {
 struct pb_front {
 	const char *task, *task_hash, *protocol, *metric, *backend;
 	bool higher_is_better, is_mean;
+	bool within_models;             /* values are against each model's own full precision, and there are several: each has a front of its own */
 	const char *title;              /* "piqa acc"; with protocol, backend or hash where these are needed to tell fronts apart */
 	const char *slug;               /* for file names: [a-z0-9-], unique among the fronts */
 	double chance;                  /* NaN when unknown or not the same for all points */
@@ -80,9 +81,13 @@ void pb_fronts_free(struct pb_fronts *fronts);
 /* fronts.csv: every point of every front. */
 enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out, struct pb_error *err) PB_MUST_CHECK;
 
+/* Calls fn for the points of each model, in order, as a front of their own, which is not within_models; what it makes of them is the
+ * front's. places: of these points in the front. */
+enum pb_status pb_front_each_model(struct pb_front *front, enum pb_status (*fn)(void *arg, struct pb_front *own, const size_t *places, struct pb_error *err), void *arg,
+	struct pb_error *err) PB_MUST_CHECK;
 /* The standard error of a row: results from elsewhere may tell the number of items alone, then that of a share. NaN: none. */
 double pb_row_error(const struct pb_row *row);
-/* Marks the points: on, on_front, on_bits_front, separated. Points are sorted. */
+/* Marks the points: on, on_front, on_bits_front, separated; each model for itself where the front is within_models. Points are sorted. */
 enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err) PB_MUST_CHECK;
 /* Gives the points probabilities of being on the front by size, of values as independent normals. Draws of items: draws.h. */
 enum pb_status pb_front_draw_values(struct pb_front *front, struct pb_error *err) PB_MUST_CHECK;
@@ -96,7 +101,9 @@ bool pb_point_is_claimed(const struct pb_point *point);
 bool pb_front_stands_for_task(const struct pb_fronts *fronts, const struct pb_front *front);
 /* Whether the metric is a fraction that is shown in percent. */
 bool pb_front_is_percent(const struct pb_front *front);
-/* Whether a value axis is logarithmic: perplexities, divergences, losses. */
+/* ", %", ", nats" or "": behind what names the metric. */
+const char *pb_front_unit(const struct pb_front *front);
+/* Whether a value axis is logarithmic: perplexities, divergences, losses; not with values below 0. */
 bool pb_front_is_log(const struct pb_front *front);
 /* "62.41 ± 1.13" (percent without its sign) or "12.31 ± 0.21". */
 void pb_front_format(const struct pb_front *front, double value, double stderr_value, char out[64]);

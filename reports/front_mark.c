@@ -115,6 +115,35 @@ static enum pb_status mark_bits_front(struct pb_front *front, struct pb_error *e
 	return st;
 }
 
+enum pb_status pb_front_each_model(struct pb_front *front, enum pb_status (*fn)(void *arg, struct pb_front *own, const size_t *places, struct pb_error *err), void *arg,
+	struct pb_error *err)
+{
+	struct pb_front own = *front;
+	struct pb_point **points = pb_alloc(front->n_points, sizeof *points);
+	size_t *places = pb_alloc(front->n_points, sizeof *places);
+	enum pb_status st;
+	own.within_models = false;
+	own.points = pb_alloc(front->n_points, sizeof *own.points);
+	st = points && places && own.points ? PB_OK : pb_out_of_memory(err, "fronts");
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i++)
+		points[i] = &front->points[i];
+	if (front->n_points > 1 && st == PB_OK)
+		qsort(points, front->n_points, sizeof *points, compare_models);
+	for (size_t i = 0; i < front->n_points && st == PB_OK; i += own.n_points) {
+		for (own.n_points = 0; i + own.n_points < front->n_points && strcmp(points[i + own.n_points]->row->model, points[i]->row->model) == 0; own.n_points++) {
+			own.points[own.n_points] = *points[i + own.n_points];
+			places[own.n_points] = (size_t)(points[i + own.n_points] - front->points);
+		}
+		st = fn(arg, &own, places, err);
+		for (size_t k = 0; k < own.n_points && st == PB_OK; k++)
+			*points[i + k] = own.points[k];
+	}
+	pb_free(own.points);
+	pb_free(places);
+	pb_free(points);
+	return st;
+}
+
 size_t pb_front_replicates(const struct pb_front *front)
 {
 	return front->n_points <= 500 ? 1000 : 200;
@@ -145,9 +174,18 @@ static bool surely_dominated(const struct pb_front *front, const struct pb_axes 
 	return false;
 }
 
+static enum pb_status draw_values_of_model(void *arg, struct pb_front *own, const size_t *places, struct pb_error *err)
+{
+	(void)arg;
+	(void)places;
+	return pb_front_draw_values(own, err);
+}
+
 /* A point without an error is taken as exact. */
 enum pb_status pb_front_draw_values(struct pb_front *front, struct pb_error *err)
 {
+	if (front->within_models)
+		return pb_front_each_model(front, draw_values_of_model, NULL, err);
 	const struct pb_axes axes = { 2, { false, front->higher_is_better } };
 	double *values = pb_alloc(front->n_points, 2 * sizeof *values), *stderrs = pb_alloc(front->n_points, 2 * sizeof *stderrs);
 	double *probability = pb_alloc(front->n_points, sizeof *probability);
@@ -178,8 +216,17 @@ enum pb_status pb_front_draw_values(struct pb_front *front, struct pb_error *err
 	return st;
 }
 
+static enum pb_status mark_model(void *arg, struct pb_front *own, const size_t *places, struct pb_error *err)
+{
+	(void)arg;
+	(void)places;
+	return pb_front_mark(own, err);
+}
+
 enum pb_status pb_front_mark(struct pb_front *front, struct pb_error *err)
 {
+	if (front->within_models)
+		return pb_front_each_model(front, mark_model, NULL, err);
 	for (size_t i = 0; i < front->n_points; i++)
 		for (enum pb_by by = 0; by < PB_BYS; by++)
 			front->points[i].probability[by] = NAN;

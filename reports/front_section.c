@@ -74,5 +74,8 @@ void pb_front_section(struct pb_section *out, const struct pb_front *front, cons
 			"less sure than they are." :
 		draws->by_clusters ? "A draw takes items with replacement, those of one passage together, the same for all points, each task for itself, so differences between settings are paired." :
 			"A draw takes items with replacement, the same for all points, each task for itself, so differences between settings are paired.");
+	if (front->within_models)
+		pb_section_text(out, "Values are against each model's own full precision: no point of one model dominates one of another. Fronts by other axes and volumes are made where there "
+			"is one model.");
 	add_members(out, front);
 }

@@ -150,7 +150,7 @@ static void add_curves(struct pb_section *section, const struct pb_groups *g)
 	const char *slug = pb_arena_printf(arena, "curves-by-%s", pb_goal_name(cost_of(g)));
 	const char *title = pb_arena_printf(arena, "Curves of methods: %s by %s", front_of(g)->title, pb_goal_shown_title(cost_of(g)));
 	const char *x_title = pb_arena_printf(arena, "%s, log scale", axis);
-	const char *y_title = pb_arena_printf(arena, "%s%s (%s is better)", value, pb_front_is_percent(front_of(g)) ? ", %" : "", front_of(g)->higher_is_better ? "higher" : "lower");
+	const char *y_title = pb_arena_printf(arena, "%s%s (%s is better)", value, pb_front_unit(front_of(g)), front_of(g)->higher_is_better ? "higher" : "lower");
 	bool ok = list && series && slug && title && x_title && y_title;
 	for (size_t k = 0; ok && k < n; k++)
 		ok = make_curve(&series[k], g, list[k], k, arena);

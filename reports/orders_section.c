@@ -1,6 +1,7 @@
 /* Expected orders in a report. */
 #include <math.h>
 #include <string.h>
+#include "reports/items.h"
 #include "reports/orders.h"
 
 static const struct pb_section_column summary_columns[] = {
@@ -42,7 +43,7 @@ static void add_sentence(struct pb_section *out, const struct pb_orders *orders)
 	pb_section_text(out, "Of %zu expected orders %zu %s, %zu %s reversed, %zu %s within noise, and %zu %s a cell.", orders->n, holds, verb(holds, "holds", "hold"),
 		reversed, verb(reversed, "is", "are"), noise, verb(noise, "is", "are"), missing, verb(missing, "lacks", "lack"));
 	pb_section_note(out, "What the named sources lead one to expect of settings on the same model. A difference is that of the setting expected to be better, minus the "
-		"other, over the same items; losses in nats a token, accuracies in percentage points. p is adjusted by Holm over all tests of this table, and below 0.05 "
+		"other, over the same items; losses and divergences in nats a token, accuracies and shares in percentage points. p is adjusted by Holm over all tests of this table, and below 0.05 "
 		"an order holds or is reversed; a single accuracy is tested by McNemar's exact test, everything else by the t distribution, or by signs where there are fewer than "
 		"30 texts.");
 	if (untested)
@@ -53,7 +54,7 @@ static void add_value(struct pb_section_table *table, const char *metric, double
 {
 	if (isnan(value))
 		pb_table_number(table, NAN, "n/a");
-	else if (strncmp(metric, "acc", 3) == 0)
+	else if (pb_metric_is_percent(metric))
 		pb_table_number(table, value, "%.2f %%", 100 * value);
 	else
 		pb_table_number(table, value, fabs(value) >= 0.1 && fabs(value) < 1e4 ? "%.4f" : "%.3g", value);

@@ -12,7 +12,7 @@
 const char *pb_pair_scale(const char *metric)
 {
 	static const char *const names[] = { [PB_SCORE_NONE] = NULL, [PB_SCORE_RIGHT] = "acc", [PB_SCORE_RIGHT_NORM] = "acc_norm", [PB_SCORE_BITS] = "bits",
-		[PB_SCORE_LOSS] = "nll" };
+		[PB_SCORE_LOSS] = "nll", [PB_SCORE_KLD] = "kld", [PB_SCORE_SAME_TOP] = "same_top", [PB_SCORE_DELTA_NLL] = "delta_nll" };
 
 	return names[pb_score_of(metric)];
 }
@@ -51,7 +51,7 @@ static const char *items_differ(struct pb_arena *arena, const struct pb_items *a
 
 		if (x->index != y->index || x->gold != y->gold || (x->n_values != y->n_values))
 			text = pb_arena_printf(arena, "the items (at place %zu)", i);
-		else if (score == PB_SCORE_LOSS && x->weight != y->weight)
+		else if (pb_score_is_by_tokens(score) && x->weight != y->weight)
 			text = pb_arena_printf(arena, "the tokens of item %u (%g, %g): the tokenizer", x->index, x->weight, y->weight);
 		else
 			continue;
@@ -192,7 +192,7 @@ static enum pb_status test_pair(struct pb_pair *pair, enum pb_score score, const
 	if (has_flips && independent) {
 		pair->how = "McNemar";
 		pair->test.p = pb_mcnemar(pair->flips.lost, pair->flips.won).p;
-	} else if (score == PB_SCORE_LOSS && items->n < SIGNS_BELOW && !isnan(pair->test.p)) {
+	} else if (pb_score_is_by_tokens(score) && items->n < SIGNS_BELOW && !isnan(pair->test.p)) {
 		pair->how = "signs";
 		return pb_sign_flip(&(struct pb_scores){ .sums = d, .n = items->n }, SIGN_REPLICATES, 0, &pair->test.p, err);
 	}
@@ -227,7 +227,7 @@ enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const 
 	const struct pb_items *second, size_t n_second, struct pb_error *err)
 {
 	enum pb_score score = pb_score_of(metric);
-	struct pb_pair pair = { .scale = pb_pair_scale(metric), .higher_is_better = score != PB_SCORE_LOSS };
+	struct pb_pair pair = { .scale = pb_pair_scale(metric), .higher_is_better = pb_score_higher_is_better(score) };
 	struct pb_arena *scratch;
 	bool failed = false;
 	enum pb_status st = PB_OK;
@@ -250,12 +250,13 @@ enum pb_status pb_pair_items(struct pb_pair *out, struct pb_arena *arena, const 
 
 void pb_pair_format(char out[96], const struct pb_pair *pair)
 {
-	bool percent = strncmp(pair->scale, "acc", 3) == 0;
+	bool percent = pb_metric_is_percent(pair->scale);
+	const char *nats = percent ? "" : pb_metric_unit(pair->scale);
 	double unit = percent ? 100 : 1, half = unit * (pair->test.high - pair->test.low) / 2;
 	int decimals = half > 0 ? (int)(1 - floor(log10(half))) : 2;
 
 	decimals = decimals < 0 ? 0 : decimals > 9 ? 9 : decimals;
-	snprintf(out, 96, "%+.*f%s (%+.*f to %+.*f)", decimals, unit * pair->difference.value, percent ? " pp" : strcmp(pair->scale, "nll") == 0 ? " nats" : "", decimals, unit * pair->test.low,
+	snprintf(out, 96, "%+.*f%s%s (%+.*f to %+.*f)", decimals, unit * pair->difference.value, percent ? " pp" : *nats ? " " : "", nats, decimals, unit * pair->test.low,
 		decimals, unit * pair->test.high);
 }
 

@@ -1,7 +1,7 @@
 /* Pairs: what two settings make of the same items, and the difference between them.
  *
  * Scores of items are right or wrong (acc, acc_norm), negative log-likelihoods (nll and everything that is a function of it: the
- * difference is in nats a token, of `ppl` in nats an item), or bits known (bits). An item of a text is a document or window with all
+ * difference is in nats a token, of `ppl` in nats an item), divergences from full precision (kld, same_top, delta_nll), or bits known (bits). An item of a text is a document or window with all
  * its tokens. Items that share a passage are a cluster. A setting with several seeds is the mean over its seeds, item by item, and the spread of the difference between seeds
  * is a part of its error: between pairs where both sides have the same seeds, else between the seeds of each side. */
 #ifndef PB_REPORTS_PAIRING_H
@@ -25,7 +25,7 @@ struct pb_side {
 
 struct pb_pair {
 	const char *refusal;        /* why there is no pair, or NULL; then nothing below counts */
-	const char *scale;          /* of the difference: "acc", "acc_norm", "nll", "bits" */
+	const char *scale;          /* of the difference: "acc", "acc_norm", "nll", "bits", "kld", "same_top", "delta_nll" */
 	bool higher_is_better;      /* on this scale */
 	struct pb_mean difference;  /* second minus first */
 	double deviation;           /* standard deviation of items' differences; of units where these are fewer */

@@ -253,8 +253,7 @@ static enum pb_status make_counters(struct pb_view *view, struct pb_error *err)
 void pb_view_heading(const struct pb_front *front, struct pb_text *out)
 {
 	pb_text_string(out, front->title);
-	if (pb_front_is_percent(front))
-		pb_text_string(out, ", %");
+	pb_text_string(out, pb_front_unit(front));
 }
 
 static void put_count(struct pb_text *t, size_t n, const char *one, const char *many)
@@ -356,6 +355,8 @@ const char *pb_view_note(const struct pb_view *view, const struct pb_front *fron
 		pb_text_printf(&t, "; sizes: %s bytes", convention);
 	if (n_claimed)
 		pb_text_printf(&t, "; %zu of claimed size, on no front", n_claimed);
+	if (front->within_models)
+		pb_text_string(&t, "; each model against its own full precision, with a front of its own");
 	pb_text_string(&t, "; bars: 95 %");
 	const struct {
 		size_t n;
@@ -478,6 +479,8 @@ static enum pb_status draw_front(struct pb_view *view, struct pb_front *front, s
 	enum pb_status st = bands ? pb_draws_make(draws, front, input->rows, input->items, arena, err) : pb_out_of_memory(err, "a report");
 	if (st == PB_OK)
 		st = pb_front_take_draws(front, draws, front == view->main, err);
+	if (front->within_models) /* what the best setting of all models attains means nothing */
+		return st;
 	if (st == PB_OK)
 		st = pb_tradeoff_make(&sizes, by_size, 2, front, draws, input->rows, input->items, arena, err);
 	if (st == PB_OK)
@@ -502,6 +505,16 @@ static enum pb_status draw_other_front(struct pb_view *view, struct pb_front *fr
 	return st;
 }
 
+/* A main front within models is one by size: other axes and volumes are of one model. */
+static enum pb_status check_axes(const struct pb_view *view, struct pb_error *err)
+{
+	const struct pb_report_input *input = view->input;
+	if (view->main->within_models && ((input->x && strcmp(input->x, pb_by_name(PB_BY_SIZE)) != 0) || input->z))
+		return pb_fail(err, PB_USAGE, "%s: it is against each model's own full precision, and there are several models: other axes than size are of one\n"
+			"leave --x and --z out, or report a run of one model", view->main->slug);
+	return PB_OK;
+}
+
 /* How sure the main front is, fronts by other axes, families and methods: all from one set of draws. */
 static enum pb_status gather_front_sections(struct pb_view *view, struct pb_error *err)
 {
@@ -511,15 +524,19 @@ static enum pb_status gather_front_sections(struct pb_view *view, struct pb_erro
 	struct pb_draws draws;
 	if (!sections)
 		return pb_out_of_memory(err, "a report");
-	enum pb_status st = draw_front(view, front, &draws, view->arena, err);
-	const struct pb_axes_input axes = { front, &draws, &view->fronts, input->rows, input->items, input->x, input->z };
+	enum pb_status st = check_axes(view, err);
 	if (st == PB_OK)
+		st = draw_front(view, front, &draws, view->arena, err);
+	const struct pb_axes_input axes = { front, &draws, &view->fronts, input->rows, input->items, input->x, input->z };
+	if (st == PB_OK && !front->within_models)
 		st = pb_axes_section(&sections[1], &axes, view->arena, err);
 	if (st != PB_OK)
 		return st;
 	pb_front_section(&sections[0], front, &draws, view->arena);
-	for (int i = 0; i < 2; i++)
-		view->sections[view->n_sections++] = &sections[i];
+	view->sections[view->n_sections++] = &sections[0];
+	if (front->within_models)
+		return PB_OK;
+	view->sections[view->n_sections++] = &sections[1];
 	return gather_groups(view, front, &draws, err);
 }
 

@@ -50,6 +50,36 @@ struct pb_estimate pb_estimate_exp(struct pb_estimate e)
 	return (struct pb_estimate){ value, value * e.stderr_value };
 }
 
+struct pb_estimate pb_estimate_root(struct pb_estimate e)
+{
+	double value = sqrt(e.value);
+
+	return (struct pb_estimate){ value, value > 0 ? e.stderr_value / (2 * value) : e.stderr_value };
+}
+
+static double quantile(const struct pb_pooled *p, double share)
+{
+	double place = share * (double)(p->n - 1);
+	size_t below = (size_t)place;
+
+	return below + 1 < p->n ? p->sorted[below] + (place - (double)below) * (p->sorted[below + 1] - p->sorted[below]) : p->sorted[p->n - 1];
+}
+
+struct pb_estimate pb_estimate_quantile(const struct pb_pooled *p, double share, double *scratch)
+{
+	struct pb_estimate e = { quantile(p, share), NAN };
+	double error;
+
+	for (size_t i = 0; i < p->n_units; i++)
+		scratch[i] = 0;
+	for (size_t i = 0; i < p->n && p->sorted[i] <= e.value; i++)
+		scratch[p->unit[i]]++;
+	error = pb_estimate_ratio(scratch, p->counts, p->n_units).stderr_value;
+	if (share - error >= 0 && share + error <= 1)
+		e.stderr_value = (quantile(p, share + error) - quantile(p, share - error)) / 2;
+	return e;
+}
+
 void pb_metric_add(struct pb_task_result *result, const char *name, struct pb_estimate e, uint64_t n, bool higher_is_better)
 {
 	result->metrics[result->n_metrics++] = (struct pb_metric){ .name = name, .value = e.value, .stderr_value = e.stderr_value,

@@ -15,6 +15,22 @@ struct pb_estimate pb_estimate_ratio(const double *y, const double *w, size_t n)
 /* exp(value) and, by the delta method, its error. */
 struct pb_estimate pb_estimate_exp(struct pb_estimate e);
 
+/* The root of a mean of squares, by the delta method. */
+struct pb_estimate pb_estimate_root(struct pb_estimate e);
+
+/* Numbers that lie in units (texts) drawn together, for quantiles over all of them. */
+struct pb_pooled {
+	const double *sorted;       /* n, ascending */
+	const uint32_t *unit;       /* n: where each of them lies */
+	size_t n;
+	const double *counts;       /* n_units: how many lie in each */
+	size_t n_units;
+};
+/* At place share * (n - 1) of the sorted numbers, between two of them in proportion (llama.cpp). stderr by Woodruff (1952): half the way
+ * between the quantiles one standard error below and above the share, which is that of the share of numbers up to the quantile, a ratio
+ * over the units; NaN where one of the two is beyond the numbers. scratch: n_units. */
+struct pb_estimate pb_estimate_quantile(const struct pb_pooled *pooled, double share, double *scratch);
+
 void pb_metric_add(struct pb_task_result *result, const char *name, struct pb_estimate e, uint64_t n, bool higher_is_better);
 
 /* The usual items of a text task and its metrics from one unit (text, window) each. nll: minus the summed log-probability. */

@@ -61,6 +61,7 @@ struct pb_task_kind {
 	uint32_t default_metrics;
 	bool takes_subtasks;
 	bool has_no_data;           /* nor requests: `make` and `score` are NULL (pb_task_score_weights) */
+	bool compares;              /* full precision beside quantized: pb_task_compares */
 	/* Checks a parsed definition; the places of messages come from root. */
 	enum pb_status (*check)(const struct pb_definition *d, const struct pb_yaml *root, struct pb_error *err);
 	/* Fills n_items, n_chars, n_sequences, hash and items; data->arena is there. */
@@ -77,7 +78,7 @@ extern const struct pb_task_kind *const pb_task_kinds[]; /* sorted by name */
 extern const size_t pb_n_task_kinds;
 const struct pb_task_kind *pb_task_kind_find(const char *name); /* NULL: unknown */
 
-extern const struct pb_task_kind pb_task_kind_weights;
+extern const struct pb_task_kind pb_task_kind_documents, pb_task_kind_rolling, pb_task_kind_window, pb_task_kind_weights;
 
 /* The length in effect: asked for, or fallback (0: the context), never longer than the context. */
 enum pb_status pb_task_length(const struct pb_task *task, uint32_t context, uint32_t fallback, uint32_t *length, struct pb_error *err) PB_MUST_CHECK;

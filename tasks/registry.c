@@ -2,9 +2,10 @@
 #include <string.h>
 #include "tasks/kind.h"
 
-extern const struct pb_task_kind pb_task_kind_documents, pb_task_kind_loglikelihood, pb_task_kind_rolling, pb_task_kind_multiple_choice, pb_task_kind_window;
+extern const struct pb_task_kind pb_task_kind_divergence, pb_task_kind_loglikelihood, pb_task_kind_multiple_choice;
 
 const struct pb_task_kind *const pb_task_kinds[] = {
+	&pb_task_kind_divergence,
 	&pb_task_kind_documents,
 	&pb_task_kind_loglikelihood,
 	&pb_task_kind_rolling,

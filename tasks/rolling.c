@@ -12,11 +12,6 @@
 #include "tasks/whitespace.h"
 #include "tasks/wikitext.h"
 
-/* The requests of each text: [first[i], first[i + 1]). */
-struct plan {
-	size_t *first;
-};
-
 static enum pb_status rolling_check(const struct pb_definition *d, const struct pb_yaml *root, struct pb_error *err)
 {
 	return d->target ? PB_OK : pb_yaml_fail(root, err, "the key 'doc_to_target' is missing");
@@ -72,7 +67,6 @@ static enum pb_status rolling_make(struct pb_task_requests *out, const struct pb
 {
 	const struct pb_text_items *texts = data->items;
 	struct pb_request_list list = { .out = out };
-	struct plan *plan = pb_arena_alloc(out->arena, 1, sizeof(*plan));
 	struct pb_ids ids = {0};
 	struct pb_text clean = {0};
 	uint32_t length;
@@ -80,20 +74,20 @@ static enum pb_status rolling_make(struct pb_task_requests *out, const struct pb
 
 	if (st)
 		return st;
-	if (!plan || !(plan->first = pb_arena_alloc(out->arena, texts->n + 1, sizeof(*plan->first))))
+	if (!(out->first = pb_arena_alloc(out->arena, texts->n + 1, sizeof(*out->first))))
 		return pb_out_of_memory(err, "requests");
 	if (pb_prefix_token(tokenizer) < 0)
 		return pb_fail(err, PB_UNSUPPORTED, "%s: the tokenizer has neither BOS nor EOS to stand in front of a text", task->name);
 	for (size_t i = 0; i < texts->n && !st; i++) {
-		plan->first[i] = out->n_requests;
+		out->first[i] = out->n_requests;
 		st = add_text(&list, task, &texts->items[i], tokenizer, &ids, &clean, length, err);
 		if (st)
 			pb_fail_prefix(err, "%s: text %zu (line %u)", task->name, i, texts->items[i].line);
 	}
-	plan->first[texts->n] = out->n_requests;
+	out->first[texts->n] = out->n_requests;
+	out->n_units = texts->n;
 	pb_text_free(&clean);
 	pb_ids_free(&ids);
-	out->plan = plan;
 	out->protocol = pb_arena_printf(out->arena, "%s@%u", task->definition->protocol_id, length);
 	return st || out->protocol ? st : pb_out_of_memory(err, "requests");
 }
@@ -102,7 +96,6 @@ static enum pb_status rolling_score(struct pb_task_result *result, const struct 
 	const struct pb_task_requests *requests, struct pb_error *err)
 {
 	const struct pb_text_items *texts = data->items;
-	const struct plan *plan = requests->plan;
 	struct pb_text_units units;
 	enum pb_status st = pb_text_units_make(&units, result->arena, texts->n, true, true, err);
 
@@ -112,12 +105,12 @@ static enum pb_status rolling_score(struct pb_task_result *result, const struct 
 		/* Pieces of a split at white space, where an end of the text that is white space makes one more, empty, piece. */
 		units.words[i] = (double)(pb_space_runs(item->text, item->size) + 1);
 		units.bytes[i] = (double)item->size;
-		for (size_t j = plan->first[i]; j < plan->first[i + 1] && !st; j++) {
+		for (size_t j = requests->first[i]; j < requests->first[i + 1] && !st; j++) {
 			double sum = 0;
 
 			st = pb_request_sum(&requests->requests[j], &sum, err);
 			if (st)
-				pb_fail_prefix(err, "%s: text %zu (line %u), window %zu", task->name, i, item->line, j - plan->first[i]);
+				pb_fail_prefix(err, "%s: text %zu (line %u), window %zu", task->name, i, item->line, j - requests->first[i]);
 			units.nll[i] -= sum;
 			units.tokens[i] += requests->requests[j].n - requests->requests[j].first;
 		}

@@ -246,6 +246,11 @@ bool pb_task_wants(const struct pb_task *task, const char *metric)
 	return false;
 }
 
+bool pb_task_compares(const struct pb_task *task)
+{
+	return task->kind->compares;
+}
+
 enum pb_status pb_task_requests_make(struct pb_task_requests **out, const struct pb_task *task, const struct pb_task_data *data,
 	const struct pb_tokenizer *tokenizer, uint32_t context, struct pb_error *err)
 {

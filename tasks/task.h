@@ -72,6 +72,8 @@ struct pb_task_requests {
 	size_t n_requests;
 	uint64_t n_truncated;       /* requests cut to fit the context: pairs from the left, documents at the end */
 	const char *protocol;       /* in effect, for rows: with the length where it changes the number, "gptq-wt2@512" */
+	size_t *first;              /* texts of several requests each: [first[i], first[i + 1]) of n_units; NULL: one each, or no texts */
+	size_t n_units;
 	void *plan;                 /* of the kind: which request belongs to what */
 };
 /* context: longest input of the model. The length in effect is the protocol's own or the context, the smaller; a length
@@ -93,7 +95,7 @@ struct pb_metric {
 struct pb_item {
 	uint32_t index;             /* of the item in the data; with subtasks: subtask's place in the definition * PB_SUBTASK_STRIDE + row */
 	uint32_t n_values;
-	double *values;             /* log-likelihoods: a choice each; or one for a text or window */
+	double *values;             /* log-likelihoods: a choice each; or one for a text or window. Of a divergence PB_DIVERGENCE_SUMS (store.h) */
 	double weight;              /* predicted tokens of a text or window; 1 for a choice item */
 	int32_t gold;               /* multiple choice: right choice; loglikelihood: 0; else -1 */
 	int32_t chosen;             /* multiple choice: arg-max by `acc`; loglikelihood: 0 when greedy, else -1; else -1 */
@@ -111,6 +113,10 @@ struct pb_task_result {
 enum pb_status pb_task_score(struct pb_task_result **out, const struct pb_task *task, const struct pb_task_data *data,
 	const struct pb_task_requests *requests, struct pb_error *err) PB_MUST_CHECK;
 void pb_task_result_free(struct pb_task_result *result);
+
+/* Tasks whose requests are answered by the full-precision model and the quantized one together: the backend's `compare` fills
+ * them, not `score` (tasks/divergence.c). */
+bool pb_task_compares(const struct pb_task *task);
 
 /* Tasks of the kind `weights` have neither data nor requests; their numbers are made of sums over the weights of each matrix:
  * of the error, and of the whole, that it is a part of. */

@@ -16,7 +16,7 @@ bool pb_import_is_file(const char *path)
 
 bool pb_import_higher_is_better(const char *metric)
 {
-	static const char *const starts[] = { "ppl", "nll", "loss", "bits_per_byte", "kld", "likelihood_diff", "pct_stereotype", "ter", "relative_", "proxy_error", "brier" };
+	static const char *const starts[] = { "ppl", "nll", "loss", "bits_per_byte", "kld", "delta_nll", "delta_p_", "likelihood_diff", "pct_stereotype", "ter", "relative_", "proxy_error", "brier" };
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
 		if (strncmp(metric, starts[i], strlen(starts[i])) == 0)

@@ -22,9 +22,11 @@ enum pb_status pb_store_get(struct pb_store *store, struct pb_arena *arena, cons
 /* What is kept of an item, for paired tests. index: of the item in the data; with subtasks the subtask's place * PB_SUBTASK_STRIDE
  * + the item's place in it. */
 #define PB_SUBTASK_STRIDE 1000000u
+/* The values of a text that was compared with full precision: sums over its tokens. */
+enum pb_divergence_sum { PB_SUM_KLD, PB_SUM_SAME_TOP, PB_SUM_DELTA_NLL, PB_DIVERGENCE_SUMS };
 struct pb_stored_item {
 	uint32_t index, n_values;
-	const double *values;           /* log-likelihoods */
+	const double *values;           /* log-likelihoods; or PB_DIVERGENCE_SUMS */
 	double weight;
 	int32_t gold, chosen, chosen_norm;
 	uint32_t cluster;               /* 1 + place of the first item with the same passage; 0: it shares none */

@@ -218,6 +218,7 @@ struct running {
 	const struct pb_model *model;
 	const struct pb_tokenizer *tokenizer;
 	const struct pb_backend *backend;
+	const void *options;            /* of the backend */
 	struct pb_session *session;
 };
 
@@ -229,6 +230,31 @@ static enum pb_status score_task(struct cell_run *run, struct pb_open_task *t, c
 		return st;
 	run->base.protocol = t->requests->protocol;
 	st = score_counted(run, r->backend, r->session, t->requests, why);
+	return st ? st : pb_task_score(scored, t->task, t->data, t->requests, why);
+}
+
+/* A task that compares: what runs, beside the model with the weights of its file, in a session of its own. Counters would be
+ * of both models: there are none. */
+static enum pb_status compare_task(struct cell_run *run, struct pb_open_task *t, const struct running *r, struct pb_task_result **scored, struct pb_error *why)
+{
+	struct pb_session *full = NULL;
+	struct pb_model *source = NULL, before = {0};
+	enum pb_status st = pb_workspace_open_requests(t, r->tokenizer, r->model->config.context, why);
+
+	if (!st)
+		st = pb_workspace_model(run->w, run->cell->model, &source, why);
+	if (!st)
+		st = pb_weights_before(&before, source, why);
+	if (!st && !r->backend->compare)
+		st = pb_fail(why, PB_UNSUPPORTED, "backend %s does not compare two models", r->backend->name);
+	if (!st)
+		st = r->backend->open(&full, &before, r->options, run->w->pool, why);
+	if (!st) {
+		run->base.protocol = t->requests->protocol;
+		st = r->backend->compare(full, r->session, t->requests->requests, t->requests->n_requests, run_progress, run, why);
+		r->backend->close(full);
+	}
+	pb_free(before.matrices);
 	return st ? st : pb_task_score(scored, t->task, t->data, t->requests, why);
 }
 
@@ -282,6 +308,13 @@ static enum pb_status weigh(struct cell_run *run, const struct pb_task *task, co
 	return st;
 }
 
+static enum pb_status measure(struct cell_run *run, struct pb_open_task *t, const struct running *r, struct pb_task_result **scored, struct pb_error *why)
+{
+	if (pb_task_is_of_weights(t->task))
+		return weigh(run, t->task, r->model, scored, why);
+	return pb_task_compares(t->task) ? compare_task(run, t, r, scored, why) : score_task(run, t, r, scored, why);
+}
+
 /* One task of the cell; a failure of the task is a row. */
 static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task *spec, const struct running *r, struct pb_error *err)
 {
@@ -301,7 +334,7 @@ static enum pb_status run_task(struct cell_run *run, const struct pb_sweep_task 
 		run->base.protocol = t->task->protocol;
 		run->base.task_hash = t->task->hash;
 		run->base.data_hash = t->data->hash;
-		st = pb_task_is_of_weights(t->task) ? weigh(run, t->task, r->model, &scored, &why) : score_task(run, t, r, &scored, &why);
+		st = measure(run, t, r, &scored, &why);
 	}
 	run->base.eval_seconds = pb_clock_seconds() - begin;
 	run->base.peak_rss_bytes = pb_peak_rss_bytes();
@@ -339,6 +372,7 @@ static enum pb_status run_tasks(struct cell_run *run, const struct pb_model *mod
 		st = use.backend->open(&r.session, model, use.options, run->w->pool, why);
 	if (!st) {
 		r.backend = use.backend;
+		r.options = use.options;
 		run->base.kernel = use.backend->kernel(r.session);
 		for (size_t i = 0; !st && i < run->cell->n_tasks; i++) {
 			st = run_task(run, &run->cell->tasks[i], &r, err);

@@ -79,7 +79,7 @@ struct parts {
 	struct pb_tokenizer *tokenizer;
 };
 
-/* Everything that can change the numbers, and how much text there is to score. */
+/* Everything that can change the numbers, and how much text there is to score; twice where two models run. */
 static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *cell, const struct parts *parts, struct pb_hash *hash, double *chars, struct pb_error *err)
 {
 	const struct pb_quantizer *q = parts->quantizer.quantizer;
@@ -138,7 +138,7 @@ static enum pb_status hash_cell(struct pb_workspace *w, const struct pb_cell *ce
 		pb_hash_string(hash, t->data->hash);
 		if (pb_task_wants_moments(t->task) && cell->calibration && (st = pb_workspace_hash_calibration(w, cell->calibration, parts->model, hash, err)))
 			return st;
-		*chars += (double)t->data->n_chars;
+		*chars += (pb_task_compares(t->task) ? 2 : 1) * (double)t->data->n_chars;
 	}
 	return PB_OK;
 }

@@ -13,6 +13,7 @@
 #include "core/base/memory.h"
 #include "core/base/rng.h"
 #include "backends/blas.c"
+#include "backends/diverge.h"
 #include "backends/reference.c"
 #include "tests/unit/expect.h"
 #include "tests/unit/scratch.h"
@@ -424,6 +425,149 @@ static void progress_and_stop(void **state)
 	pb_model_close(model);
 }
 
+/* ---- comparisons ---- */
+
+/* Room for what a comparison says of every position of the list. */
+static struct pb_divergence *take_divergences(struct list *l)
+{
+	struct pb_divergence *all = get_memory(l->n_logprobs, sizeof *all);
+
+	for (size_t k = 0, n = 0; k < l->n; n += l->requests[k].n - l->requests[k].first, k++)
+		l->requests[k].divergence = all + n;
+	return all;
+}
+
+static bool same_divergence(const struct pb_divergence *a, const struct pb_divergence *b)
+{
+	return a->kld == b->kld && a->full == b->full && a->quantized == b->quantized && a->same_top == b->same_top;
+}
+
+static void compare_list(const struct pb_backend *b, const struct list *l, const struct pb_model *full, const struct pb_model *quantized, struct pb_pool *pool)
+{
+	struct pb_session *s = open_session(b, full, pool), *q = open_session(b, quantized, pool);
+
+	OK(b->compare(s, q, l->requests, l->n, NULL, NULL, ERR));
+	b->close(s);
+	b->close(q);
+}
+
+/* A second model of the same shape and other weights. */
+static struct pb_model *open_other(void)
+{
+	char path[512];
+	struct pb_model *model;
+
+	snprintf(path, sizeof path, "%s/other.bin", folder);
+	OK(pb_model_open(&model, path, ERR));
+	return model;
+}
+
+/* Against logits of each request alone: shared beginnings and continued sequences are not seen; nor is the number of threads. */
+static void comparisons(void **state)
+{
+	struct pb_model *model = open_model(), *other = open_other();
+	struct list l = make_list();
+	struct pb_divergence *found = take_divergences(&l), *again = get_memory(l.n_logprobs, sizeof *again);
+	float *p = get_memory((size_t)CONTEXT * 300, sizeof *p), *q = get_memory((size_t)CONTEXT * 300, sizeof *q);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct pb_session *s = open_session(both[i], model, NULL), *o = open_session(both[i], other, NULL);
+		size_t n_same = 0;
+
+		compare_list(both[i], &l, model, other, NULL);
+		for (size_t k = 0; k < l.n; k++) {
+			const struct pb_request *r = &l.requests[k];
+
+			OK(both[i]->logits(s, r->tokens, r->n - 1, 1, p, ERR));
+			OK(both[i]->logits(o, r->tokens, r->n - 1, 1, q, ERR));
+			for (uint32_t t = r->first; t < r->n; t++) {
+				const float *a = p + (size_t)(t - 1) * 300, *c = q + (size_t)(t - 1) * 300;
+				struct pb_row_divergence row = pb_diverge(a, c, 300);
+				const struct pb_divergence *d = &r->divergence[t - r->first];
+				double near = i == 0 ? 0 : 1e-5;
+
+				if (!(fabs(d->kld - row.kld) <= near) || !(fabs(d->full - (a[r->tokens[t]] - row.log_sum_full)) <= near) ||
+				    !(fabs(d->quantized - (c[r->tokens[t]] - row.log_sum_quantized)) <= near))
+					fail_msg("%s: request %zu, position %u: %.9g, %.9g alone", both[i]->name, k, t, d->kld, row.kld);
+				assert_int_equal(d->same_top, row.same_top);
+				assert_true(d->kld > 0);
+				n_same += d->same_top;
+			}
+		}
+		assert_true(n_same > 0 && n_same < l.n_logprobs);
+		memcpy(again, found, l.n_logprobs * sizeof *again);
+		for (unsigned threads = 1; threads <= 3; threads++) {
+			struct pb_pool *pool;
+
+			OK(pb_pool_new(&pool, threads, ERR));
+			memset(found, 0, l.n_logprobs * sizeof *found);
+			compare_list(both[i], &l, model, other, pool);
+			for (size_t k = 0; k < l.n_logprobs; k++)
+				assert_true(same_divergence(&found[k], &again[k]));
+			pb_pool_free(pool);
+		}
+		/* Sessions score as before, and a model is at no distance from itself. */
+		OK(both[i]->compare(s, o, l.requests, l.n, NULL, NULL, ERR));
+		OK(both[i]->score(o, l.requests, l.n, NULL, NULL, ERR));
+		for (size_t k = 0; k < l.n_logprobs; k++)
+			assert_true(fabs(l.logprobs[k] - found[k].quantized) < 1e-5);
+		compare_list(both[i], &l, model, model, NULL);
+		for (size_t k = 0; k < l.n_logprobs; k++)
+			assert_true(found[k].kld == 0 && found[k].same_top && found[k].full == found[k].quantized);
+		both[i]->close(s);
+		both[i]->close(o);
+	}
+	free(p);
+	free(q);
+	free(again);
+	free(found);
+	free_list(&l);
+	pb_model_close(model);
+	pb_model_close(other);
+}
+
+static void comparisons_refused(void **state)
+{
+	struct pb_model *model = open_model(), *other = open_other();
+	struct list l = make_list();
+	struct pb_divergence *found = take_divergences(&l);
+	float *head = get_memory((size_t)300 * model->config.dim, sizeof *head);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct pb_session *s = open_session(both[i], model, NULL), *o = open_session(both[i], other, NULL);
+		struct watch w = { 0 };
+		struct pb_error err;
+		uint32_t n_vocab = other->config.n_vocab;
+
+		OK(both[i]->compare(s, o, l.requests, l.n, watch_progress, &w, ERR));
+		assert_true(w.calls > 5 && w.last > 0.5);
+		w = (struct watch){ .stop_at = 3 };
+		expect(both[i]->compare(s, o, l.requests, l.n, watch_progress, &w, &err), &err, PB_INTERRUPTED, "scoring: stopped");
+		other->config.n_vocab = 200;
+		expect(both[i]->compare(s, o, l.requests, l.n, NULL, NULL, &err), &err, PB_USAGE,
+			"two models to compare: vocabularies of 300 and 200 tokens, contexts of 1424 and 1424");
+		other->config.n_vocab = n_vocab;
+		both[i]->close(o);
+		/* Of either model. */
+		head[17] = NAN;
+		other->head.data = head;
+		o = open_session(both[i], other, NULL);
+		expect(both[i]->compare(s, o, l.requests, 1, NULL, NULL, &err), &err, PB_NUMERIC, "request 0, position 1: the divergence from full precision is not finite");
+		expect(both[i]->compare(o, s, l.requests, 1, NULL, NULL, &err), &err, PB_NUMERIC, "request 0, position 1: the divergence from full precision is not finite");
+		both[i]->close(s);
+		both[i]->close(o);
+		pb_model_close(other);
+		other = open_other();
+	}
+	free(head);
+	free(found);
+	free_list(&l);
+	pb_model_close(model);
+	pb_model_close(other);
+}
+
 static void registry(void **state)
 {
 	struct pb_error err;
@@ -442,7 +586,7 @@ static void registry(void **state)
 
 	b = pb_backend_blas;
 	b.abi++;
-	expect(pb_backend_check(&b, &err), &err, PB_UNSUPPORTED, "backend blas: made for interface 2, this program has 1");
+	expect(pb_backend_check(&b, &err), &err, PB_UNSUPPORTED, "backend blas: made for interface 3, this program has 2");
 	b = pb_backend_blas;
 	b.logits = NULL;
 	expect(pb_backend_check(&b, &err), &err, PB_FAILED, "backend blas: logits is missing");
@@ -463,7 +607,8 @@ static void memory_that_is_out(void)
 		if (child == 0) {
 			int32_t tokens[] = { 1, 2, 3, 4 };
 			float logprobs[3];
-			struct pb_request r = { .tokens = tokens, .n = 4, .first = 1, .logprobs = logprobs };
+			struct pb_divergence divergence[3];
+			struct pb_request r = { .tokens = tokens, .n = 4, .first = 1, .logprobs = logprobs, .divergence = divergence };
 			struct blas_options options = { .cache = 1 };
 			struct pb_model *model;
 			struct pb_session *s;
@@ -479,6 +624,15 @@ static void memory_that_is_out(void)
 				st = pb_backend_blas.open(&s, model, &options, NULL, &err);
 				if (!st) {
 					st = pb_backend_blas.score(s, &r, 1, NULL, NULL, &err);
+					if (!st) {
+						struct pb_session *full = NULL;
+
+						st = pb_backend_blas.open(&full, model, &options, NULL, &err);
+						if (!st) {
+							st = pb_backend_blas.compare(full, s, &r, 1, NULL, NULL, &err);
+							pb_backend_blas.close(full);
+						}
+					}
 					pb_backend_blas.close(s);
 				}
 				pb_model_close(model);
@@ -514,6 +668,11 @@ static int write_models(void)
 	snprintf(path, sizeof path, "%s/model.bin", folder);
 	if (tiny_model_write_llama2c(path, &m, 0, &err))
 		return 1;
+	m.seed = 2;
+	snprintf(path, sizeof path, "%s/other.bin", folder);
+	if (tiny_model_write_llama2c(path, &m, 0, &err))
+		return 1;
+	m.seed = 1;
 	m.dtype = PB_BF16;
 	snprintf(path, sizeof path, "%s/bf16", folder);
 	return tiny_model_write_folder(path, &m, &err) != PB_OK;
@@ -522,6 +681,8 @@ static int write_models(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(comparisons),
+		cmocka_unit_test(comparisons_refused),
 		cmocka_unit_test(registry),
 		cmocka_unit_test(sharing_is_not_seen),
 		cmocka_unit_test(same_bits_for_any_threads),
