@@ -39,7 +39,7 @@ join reference.jsonl > x; join eval.jsonl > y; paste -d' ' x y | awk '{ e = $2 -
 # Fronts are of one model each; the value has no seconds of its own.
 paretobench report one -o page --quiet --y world_divergence > said; echo "exit $?"
 grep -c '^world_divergence,.*,kld,.*,true,' page/fronts.csv
-sed -n 's/^| front .* | \([^|]* kld[^|]*\) |.*/\1/p' page/report.md
+sed -n 's/^| Front .* | \([^|]* kld[^|]*\) |.*/\1/p' page/report.md
 grep -o 'no point of one model dominates one of another' page/report.md
 paretobench report one -o refused --y world_divergence:kld --x bits 2>&1 | head -1; ls refused 2>&1 | grep -c report
 paretobench run s.yaml -o single --quiet --only model=tiny

@@ -212,6 +212,42 @@ static void test_losses(void **state)
 	}
 }
 
+/* Divergences are of tokens too. The draws are shared by all points, but a point has rivals of its own model alone. */
+static void test_divergences(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct pb_stored_item items[N] = { { 0 } };
+	double values[N][PB_DIVERGENCE_SUMS], mean, deviation;
+	static const struct { const char *cell, *model; int64_t bytes; double kld, wave; } cells[] = {
+		{ "exact", "small", 500, 0.0, 0.0 }, { "two", "m", 1000, 0.5, 0.5 }, { "three", "m", 1100, 0.49, 0.0 }, { "four", "m", 1200, 0.6, 0.0 },
+	};
+	start(&b, "divergences");
+	for (size_t c = 0; c < 4; c++) {
+		double sum = 0.0, weight = 0.0;
+		for (uint32_t i = 0; i < N; i++) {
+			double tokens = 5.0 + i % 5;
+			values[i][PB_SUM_KLD] = (cells[c].kld + (i % 2 ? cells[c].wave : -cells[c].wave)) * tokens;
+			values[i][PB_SUM_SAME_TOP] = values[i][PB_SUM_DELTA_NLL] = 1.0;
+			items[i] = (struct pb_stored_item){ .index = i, .n_values = PB_DIVERGENCE_SUMS, .values = values[i], .weight = tokens, .gold = -1, .chosen = -1, .chosen_norm = -1 };
+			sum += values[i][PB_SUM_KLD];
+			weight += tokens;
+		}
+		struct pb_row *row = add(&b.rows, cells[c].cell, cells[c].bytes, "kld", sum / weight);
+		row->model = cells[c].model;
+		put(b.store, row, items, N);
+	}
+	draw(&b);
+	const struct pb_front *f = &b.fronts.fronts[0];
+	assert_true(f->within_models && b.draws.by_items && f->by_items);
+	spread(&b, 1, &mean, &deviation);
+	assert_float_equal(mean, 0.5, 0.01);
+	assert_float_equal(deviation, 0.5 / sqrt(N), 0.01);
+	assert_true(f->points[0].probability[PB_BY_SIZE] == 1.0 && f->points[1].probability[PB_BY_SIZE] == 1.0 && f->points[3].probability[PB_BY_SIZE] < 0.01);
+	assert_float_equal(f->points[2].probability[PB_BY_SIZE], 0.55, 0.1); /* 0.01 / 0.079 errors better than the smaller one */
+	stop(&b);
+}
+
 /* Replicates are the same for the same items, whatever else is there. */
 static void test_same_bits(void **state)
 {
@@ -243,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_passages),
 		cmocka_unit_test(test_subtasks),
 		cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_divergences),
 		cmocka_unit_test(test_same_bits),
 	};
 	return cmocka_run_group_tests(tests, NULL, scratch_teardown);

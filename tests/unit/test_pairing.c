@@ -133,6 +133,51 @@ static void losses(void **state)
 	assert_true(p.test.p == 2.0 / 1024);
 }
 
+/* Texts of 1 to n tokens that were compared with full precision: sums of kld, of positions with the same top token, of losses. */
+static struct pb_items compared(size_t n, double kld, double top, double loss)
+{
+	struct pb_stored_item *items = pb_arena_alloc(arena, n, sizeof(*items));
+	double *values = pb_arena_alloc(arena, PB_DIVERGENCE_SUMS * n, sizeof(*values));
+
+	for (uint32_t i = 0; i < n; i++) {
+		double *v = values + PB_DIVERGENCE_SUMS * i, wave = i % 2 ? 0.001 : -0.001;
+
+		v[PB_SUM_KLD] = (kld + kld * wave) * (i + 1);
+		v[PB_SUM_SAME_TOP] = (top + top * wave) * (i + 1);
+		v[PB_SUM_DELTA_NLL] = loss * (i + 1);
+		items[i] = (struct pb_stored_item){ .index = i, .n_values = PB_DIVERGENCE_SUMS, .values = v, .weight = i + 1, .gold = -1, .chosen = -1, .chosen_norm = -1 };
+	}
+	return (struct pb_items){ .items = items, .n = n };
+}
+
+static void divergences(void **state)
+{
+	struct pb_items a = compared(50, 0.01, 0.9, 0.02), b = compared(50, 0.05, 0.8, 0.07), few = compared(10, 0.01, 0.9, 0.02), loss = texts(50, 2, 0);
+	char text[96];
+	struct pb_pair p;
+
+	(void)state;
+	OK(pb_pair_items(&p, arena, "kld", &a, 1, &b, 1, ERR));
+	assert_null(p.refusal);
+	assert_string_equal(p.scale, "kld");
+	assert_false(p.higher_is_better);
+	assert_true(fabs(p.difference.value - 0.04) < 1e-5);
+	assert_string_equal(p.how, "t");
+	pb_pair_format(text, &p);
+	assert_non_null(strstr(text, " nats ("));
+	OK(pb_pair_items(&p, arena, "same_top", &a, 1, &b, 1, ERR));
+	assert_true(p.higher_is_better && fabs(p.difference.value + 0.1) < 1e-4);
+	pb_pair_format(text, &p);
+	assert_non_null(strstr(text, " pp ("));
+	OK(pb_pair_items(&p, arena, "delta_nll", &a, 1, &b, 1, ERR));
+	assert_true(!p.higher_is_better && fabs(p.difference.value - 0.05) < 1e-12);
+	OK(pb_pair_items(&p, arena, "kld", &few, 1, &few, 1, ERR));
+	assert_true(p.difference.value == 0);
+	/* Items of another kind have no such score. */
+	OK(pb_pair_items(&p, arena, "kld", &loss, 1, &loss, 1, ERR));
+	assert_string_equal(p.refusal, "items that have no such score");
+}
+
 static void bits(void **state)
 {
 	struct pb_items a = choices(0, 1), b = choices(0, 1);
@@ -214,7 +259,7 @@ static void from_records(void **state)
 	assert_true(fabs(p.difference.value + 0.2) < 1e-15);
 	OK(pb_pair_make(&p, arena, &one, &three, ERR));
 	assert_string_equal(p.refusal, "the protocol (lmeh, onebit-lmeh)");
-	rows[0].metric = rows[1].metric = "kld";
+	rows[0].metric = rows[1].metric = "relative_l1";
 	OK(pb_pair_make(&p, arena, &one, &two, ERR));
 	assert_string_equal(p.refusal, "no items are kept of this metric");
 	rows[0].metric = rows[1].metric = "acc";
@@ -232,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(subtasks, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(passages, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(losses, open_arena, close_arena),
+		cmocka_unit_test_setup_teardown(divergences, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(bits, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(seeds, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(refusals, open_arena, close_arena),

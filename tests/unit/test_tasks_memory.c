@@ -71,8 +71,11 @@ static enum pb_status run_task(const char *file, const struct pb_tokenizer *toke
 	if (!st)
 		st = pb_task_requests_make(&requests, task, data, tokenizer, 16, err);
 	for (size_t i = 0; !st && i < requests->n_requests; i++)
-		for (uint32_t j = 0; j < requests->requests[i].n - requests->requests[i].first; j++)
+		for (uint32_t j = 0; j < requests->requests[i].n - requests->requests[i].first; j++) {
 			requests->requests[i].logprobs[j] = -(float)(1 + (i + j) % 3);
+			if (requests->requests[i].divergence)
+				requests->requests[i].divergence[j] = (struct pb_divergence){ .kld = (double)(j % 4), .full = -1, .quantized = -2 };
+		}
 	if (!st)
 		st = pb_task_score(&result, task, data, requests, err);
 	if (!st) {
@@ -186,6 +189,8 @@ static void test_texts(void **state)
 	check("r.txt", "task: t\noutput_type: loglikelihood_rolling\ndata_files: [{file: r.txt, format: text, process: wikitext_pages}]\n"
 		"doc_to_target: '{{page}}'\ndetokenizer: wikitext\n", " \n = A = \n a ( b ) , c \n = B = \n a long line that takes two windows\n");
 	check("d.json", "task: t\noutput_type: documents\ndata_files: [{file: d.json, format: json}]\ndoc_to_target: text\n", "[\"a text longer than the context is\", {\"text\": \"b\"}]");
+	check("v.txt", "task: t\noutput_type: divergence\nprotocol: lmeh-word\ndata_files: [{file: v.txt, format: lines}]\ndoc_to_target: text\n",
+		"a long line that takes two windows\nand one more line of text\n");
 	check("w.txt", "task: t\noutput_type: window\ndata_files: [{file: w.txt, format: text}]\ndoc_to_target: text\n", "a line of text\n \nand one more line of text\n");
 	check("l.csv", "task: t\noutput_type: loglikelihood\ndata_files: [{file: l.csv, format: csv, process: lambada}]\ndoc_to_text: context\ndoc_to_target: target\n",
 		"text\nthe last word\n");
