@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "backends/diverge.h"
+#include "backends/diverge.c"
 #include "core/base/log.h"
+#include "core/base/rng.h"
 #include "reports/front.h"
 #include "reports/items.h"
 #include "tasks/estimate.h"
@@ -103,6 +104,68 @@ static void test_rows(void **state)
 		float a[3] = { 30.0f + (float)i / 7, 1, 2 }, b[3] = { a[0], nextafterf(1, (float)(i % 2) * 2), 2 };
 
 		assert_true(pb_diverge(a, b, 3).kld >= 0);
+	}
+}
+
+static double units_apart(double a, double b)
+{
+	return fabs(a - b) / (nextafter(b, INFINITY) - b);
+}
+
+/* Exponentials against the C library's; rows of any length, the same bits with every instruction set and near the plain sums. */
+static void test_lanes(void **state)
+{
+	struct pb_rng rng = pb_rng_make(3, 3);
+	float x[1030], y[1030];
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		double at[LANES];
+		lanes v;
+
+		for (int k = 0; k < LANES; k++)
+			at[k] = i < 100 ? -1e-9 * i * k : -700 * pb_rng_unit(&rng);
+		memcpy(&v, at, sizeof v);
+		exp_lanes(&v);
+		for (int k = 0; k < LANES; k++)
+			assert_true(units_apart(v[k], exp(at[k])) <= 2);
+	}
+	for (uint32_t n = 1; n < 1030; n += n < 70 ? 1 : 53) {
+		struct pb_row_divergence row, other;
+		double top_x = -INFINITY, top_y = -INFINITY, p = 0, q = 0, apart = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			x[i] = (float)(8 * pb_rng_normal(&rng));
+			y[i] = x[i] + (float)pb_rng_normal(&rng);
+			top_x = fmax(top_x, x[i]);
+			top_y = fmax(top_y, y[i]);
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			p += exp(x[i] - top_x);
+			q += exp(y[i] - top_y);
+			apart += exp(x[i] - top_x) * ((x[i] - top_x) - (y[i] - top_y));
+		}
+		diverge_plain(x, y, n, &row);
+		assert_true(fabs(row.kld - (apart / p - log(p) + log(q))) < 1e-13);
+		near(row.log_sum_full, top_x + log(p));
+		near(row.log_sum_quantized, top_y + log(q));
+		other = pb_diverge(x, y, n);
+		assert_true(row.kld == other.kld && row.log_sum_full == other.log_sum_full && row.log_sum_quantized == other.log_sum_quantized && row.same_top == other.same_top);
+#ifdef __x86_64__
+		if (__builtin_cpu_supports("avx2")) {
+			diverge_avx2(x, y, n, &other);
+			assert_true(row.kld == other.kld && row.log_sum_full == other.log_sum_full && row.log_sum_quantized == other.log_sum_quantized);
+		}
+#endif
+		/* Wherever it lies, a number that is none is seen; of equal largest ones the first counts. */
+		x[n / 2] = NAN;
+		assert_false(isfinite(pb_diverge(x, y, n).kld) && isfinite(pb_diverge(y, x, n).kld));
+		for (uint32_t i = 0; i < n; i++)
+			x[i] = y[i] = 1;
+		y[n - 1] = 2;
+		row = pb_diverge(x, y, n);
+		assert_int_equal(row.same_top, n == 1);
+		assert_true(isfinite(row.kld));
 	}
 }
 
@@ -292,7 +355,7 @@ static void test_protocols(void **state)
 
 /* --- fronts within models --- */
 
-static void add(struct pb_rows *rows, const char *model, const char *cell, int64_t bytes, double value, double error)
+static void add_cell(struct pb_rows *rows, const char *model, const char *cell, int64_t bytes, double value, double error)
 {
 	struct pb_row *r = pb_rows_add(rows, NULL);
 
@@ -321,11 +384,11 @@ static void test_within_models(void **state)
 
 	(void)state;
 	pb_rows_init(&rows);
-	add(&rows, "small", "small 2", 100, 0.5, 0.1);
-	add(&rows, "small", "small 16", 400, 0, 0);
-	add(&rows, "large", "large 2", 500, 0.4, 0.01);
-	add(&rows, "large", "large 3", 600, 0.41, 0.01);
-	add(&rows, "large", "large 16", 1600, 0, 0);
+	add_cell(&rows, "small", "small 2", 100, 0.5, 0.1);
+	add_cell(&rows, "small", "small 16", 400, 0, 0);
+	add_cell(&rows, "large", "large 2", 500, 0.4, 0.01);
+	add_cell(&rows, "large", "large 3", 600, 0.41, 0.01);
+	add_cell(&rows, "large", "large 16", 1600, 0, 0);
 	OK(pb_fronts_make(&fronts, &rows, ERR));
 	assert_int_equal(fronts.n, 1);
 	f = &fronts.fronts[0];
@@ -358,6 +421,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_lanes),
 		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_not_finite),
