@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)1 << 21)
 
 static pthread_once_t fail_once = PTHREAD_ONCE_INIT;
 static unsigned long long fail_at;      /* 0: never; written once, before any reader */
@@ -51,8 +54,11 @@ void *pb_alloc_aligned(size_t count, size_t size)
 {
 	size_t n = bytes_of(count, size);
 	void *p = NULL;
-	if (n == 0 || n > PTRDIFF_MAX - 64 || fails_now() || posix_memalign(&p, 64, n) != 0)
+	size_t alignment = n < HUGE_PAGE ? 64 : HUGE_PAGE;
+	if (n == 0 || n > PTRDIFF_MAX - alignment || fails_now() || posix_memalign(&p, alignment, n) != 0)
 		return NULL;
+	if (n >= HUGE_PAGE)
+		(void)madvise(p, n, MADV_HUGEPAGE); /* a wish: refused, all works as well with small pages */
 	return p;
 }
 
