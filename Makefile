@@ -66,7 +66,9 @@ $(library): $(objects)
 	$(call say,ar)ar rcs $@ $^
 # Loops over arrays that become vector code; without errno of sqrt the others do, too, with the same results.
 $(O)/core/model/tensor.o $(O)/quantizers/kmeans.o $(O)/reports/stats/resample.o: flags_release := -O3 -g
-$(O)/backends/train/kernels_%.o $(O)/backends/train/optimizer.o: flags_release := -O3 -g -fno-math-errno -fno-trapping-math
+$(O)/backends/train/kernels_%.o $(O)/backends/train/product_%.o $(O)/backends/train/optimizer.o: flags_release := -O3 -g -fno-math-errno -fno-trapping-math
+# Sums in registers, also where memory is watched.
+$(O)/backends/train/product_%.o: flags_sanitize += -O3
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc)$(CC) $(CFLAGS) $(if $(filter core/base/version.c,$<),-DPB_VERSION='"$(version)"') $(if $(filter harness/run/machine.c,$<),-DPB_YAML_BUILT='"$(shell $(PKG_CONFIG) --modversion yaml-0.1)"') -MMD -MP -c -o $@ $<

@@ -15,6 +15,13 @@
 #include "core/model/model.h"
 #include "backends/train/layout.h"
 
+/* Bounds of the product of the kernels. */
+#define PB_PRODUCT_ROWS 240u
+#define PB_PRODUCT_COLS 512u
+#define PB_PRODUCT_TERMS 448u
+#define PB_PRODUCT_MARGIN 32u           /* a panel's rows or columns, at most */
+#define PB_PRODUCT_SCRATCH (PB_PRODUCT_TERMS * (PB_PRODUCT_ROWS + PB_PRODUCT_COLS + 2 * PB_PRODUCT_MARGIN))
+
 #define PB_REAL float
 #define PB_R(name) pb_##name##_f32
 #include "backends/train/network_real.h"
@@ -29,6 +36,11 @@
 
 extern const struct pb_kernels_f32 pb_kernels_f32_plain, pb_kernels_f32_avx2, pb_kernels_f32_avx512;
 extern const struct pb_kernels_f64 pb_kernels_f64_plain;
+
+/* Their products. */
+void pb_product_f32_plain(const struct pb_product_f32 *f, float *scratch);
+void pb_product_f32_avx2(const struct pb_product_f32 *f, float *scratch);
+void pb_product_f32_avx512(const struct pb_product_f32 *f, float *scratch);
 
 /* The fastest ones that this processor runs. */
 const struct pb_kernels_f32 *pb_kernels_best_f32(void);

@@ -13,7 +13,7 @@ const struct pb_kernels_f32 *pb_kernels_best_f32(void)
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
 		return &pb_kernels_f32_avx512;
-	if (__builtin_cpu_supports("avx2"))
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 		return &pb_kernels_f32_avx2;
 #endif
 	return &pb_kernels_f32_plain;

@@ -1,6 +1,15 @@
 /* The declarations of network.h for one kind of number: included with PB_REAL and PB_R set, once for each. */
 
-/* Arithmetic that is not a matrix product; made for several instruction sets from kernels.inc, all with the same bits.
+/* c (m, n) = start + a b, k terms each; start NULL: 0. start has c's stride and may be c. */
+struct PB_R(product) {
+	uint32_t m, n, k;
+	bool a_transposed, b_transposed;        /* a is (k, m), b is (n, k) */
+	const PB_REAL *a, *b, *start;
+	PB_REAL *c;
+	size_t a_stride, b_stride, c_stride;
+};
+
+/* Arithmetic of the passes, attention's products apart; made for several instruction sets from kernels.inc, all with the same bits.
  * Rows of a (n, width) array are consecutive unless a stride is given. */
 struct PB_R(kernels) {
 	/* out = x * scale * weight, scale[t] = 1 / sqrt(mean of x^2 + eps) */
@@ -26,6 +35,11 @@ struct PB_R(kernels) {
 	/* -ln of the target's probability; d = scale * (probabilities - one at the target). target -1: 0, and d = 0. */
 	double (*cross_entropy)(const PB_REAL *logits, uint32_t n_vocab, int32_t target, PB_REAL scale, PB_REAL *d);
 	void (*add)(PB_REAL *x, const PB_REAL *y, size_t n);
+	/* NULL, or a product of at most PB_PRODUCT_ROWS x PB_PRODUCT_COLS elements, b not transposed; scratch: (PB_PRODUCT_SCRATCH). An
+	 * element's terms are added in their order, each with one rounding, from 0 in every block of terms; the blocks' sums are
+	 * added to start. While there are two blocks left the next is PB_PRODUCT_TERMS long; what is then left over, when above
+	 * that, is halved, the first half rounded up to a multiple of 16. So does OpenBLAS 0.3.21 for AVX-512, to the bit. */
+	void (*product)(const struct PB_R(product) *f, PB_REAL *scratch);
 };
 
 /* How the weights that run are made from the ones that are trained. The hooks are called in parallel for different
@@ -71,6 +85,7 @@ struct PB_R(network) {
 	bool recompute;                 /* one layer's activations are kept at a time, and made again for the backward pass */
 	PB_REAL *parameters, *gradient; /* (layout.total) */
 	PB_REAL *used;                  /* the weights that run; `parameters` itself without a transform */
+	PB_REAL *transposed;            /* of the last pass: each group of matrices with one input, and the head, as (cols, rows) */
 	PB_REAL *states;                /* (n_layers + 1, n, dim) */
 	struct PB_R(activations) *activations;
 	/* private */
