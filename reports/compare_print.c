@@ -99,16 +99,25 @@ static void put_column(struct pb_text *t, const struct pb_compared *e, int colum
 	}
 }
 
+/* What has no test and is the same number in both needs none, and no line. */
+static bool is_shown(const struct pb_compared *e, enum pb_change change)
+{
+	return e->change == change && !(change == PB_CHANGE_UNTESTED && e->base_value == e->now_value);
+}
+
 /* Entries of one kind as a table; widths for a terminal come from a first pass. */
 static void put_list(struct pb_text *out, const struct pb_comparison *c, enum pb_change change, bool markdown)
 {
 	size_t widths[COLUMNS];
 	struct pb_text field = {0};
+	size_t n_shown = 0;
 
+	for (size_t i = 0; i < c->n; i++)
+		n_shown += is_shown(&c->list[i], change);
 	for (int k = 0; k < COLUMNS; k++)
 		widths[k] = strlen(headings[0][k]);
 	for (size_t i = 0; !markdown && i < c->n; i++)
-		for (int k = 0; c->list[i].change == change && k < NOTE; k++) {
+		for (int k = 0; is_shown(&c->list[i], change) && k < NOTE; k++) {
 			size_t n;
 
 			pb_text_clear(&field);
@@ -117,10 +126,10 @@ static void put_list(struct pb_text *out, const struct pb_comparison *c, enum pb
 			widths[k] = n > widths[k] ? n : widths[k];
 		}
 	pb_text_printf(out, markdown ? "\n**%s: %zu**\n\n" : "\n%s: %zu\n", pb_change_name(change), c->n_changes[change]);
-	for (int k = 0; markdown && k < COLUMNS; k++)
+	for (int k = 0; markdown && n_shown && k < COLUMNS; k++)
 		pb_text_printf(out, "| %s%s", headings[1][k], k == NOTE ? " |\n| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n" : " ");
 	for (size_t i = 0; i < c->n; i++) {
-		if (c->list[i].change != change)
+		if (!is_shown(&c->list[i], change))
 			continue;
 		for (int k = 0; k < COLUMNS; k++) {
 			pb_text_clear(&field);
@@ -134,6 +143,8 @@ static void put_list(struct pb_text *out, const struct pb_comparison *c, enum pb
 			out->data[--out->length] = '\0';
 		pb_text_string(out, markdown ? "|\n" : "\n");
 	}
+	if (n_shown < c->n_changes[change])
+		pb_text_printf(out, "%s%zu the same in both\n", !markdown ? "  " : n_shown ? "\n" : "", c->n_changes[change] - n_shown);
 	out->failed = out->failed || field.failed;
 	pb_text_free(&field);
 }
