@@ -72,9 +72,10 @@ static void add_panel(struct pb_section *section, const struct pb_bit_curves *c,
 	const bool percent = pb_front_is_percent(front);
 	struct pb_chart_series *series = pb_arena_alloc(section->arena, c->n_lines, sizeof *series);
 	const char *slug = pb_arena_printf(section->arena, "bit-curves-%s-%zu", front->slug, number);
-	const char *title = pb_arena_printf(section->arena, "%s, %s on %s, by total bits", front->title, c->method, c->family);
-	const char *note = pb_arena_printf(section->arena, "%zu points.", c->n_points);
-	bool ok = series && slug && title && note;
+	const char *title = pb_arena_printf(section->arena, "%s on %s, by total bits", c->method, c->family);
+	const char *description = pb_arena_printf(section->arena, "%s: %s", front->title, title ? title : "");
+	const char *note = pb_arena_printf(section->arena, "%s, %zu points.", front->title, c->n_points);
+	bool ok = series && slug && title && description && note;
 	for (size_t i = 0; i < c->n_lines && ok; i++)
 		ok = fill_series(&series[i], c, &c->lines[i], section->arena);
 	if (!ok) {
@@ -82,7 +83,7 @@ static void add_panel(struct pb_section *section, const struct pb_bit_curves *c,
 		return;
 	}
 	pb_section_chart(section, &(struct pb_section_chart){ .slug = slug, .note = note, .panel = true, .caption = "A mark is measured, with its 95 % interval; dashed: interpolated between sizes, at which nothing was measured.",
-		.chart = { .title = title, .description = title, .x_title = "Bits of the model (everything that runs), log scale", .x_kind = PB_AXIS_COUNT,
+		.chart = { .title = title, .description = description, .x_title = "Bits of the model (everything that runs), log scale", .x_kind = PB_AXIS_COUNT,
 			.y_title = percent ? "Accuracy, % (higher is better)" : "Loss, nats (lower is better), log scale", .y_kind = percent ? PB_AXIS_LINEAR : PB_AXIS_LOG,
 			.series = series, .n_series = c->n_lines } });
 }
@@ -191,7 +192,7 @@ static void add_pairs(struct pb_section *section, const struct pb_bit_curves *c)
 		{ "Width", false, false }, { "Against", false, false }, { "From, bits", true, false }, { "To, bits", true, false }, { "Mean lead (95 %)", true, false },
 		{ "Better at", true, false }, { "Crosses at, bits", false, true },
 	};
-	pb_section_text(section, "Widths of %s on models %s in pairs:", c->method, c->family);
+	pb_section_heading(section, "Widths of %s on %s in pairs", c->method, c->family);
 	struct pb_section_table *table = pb_section_table(section, columns, sizeof columns / sizeof *columns);
 	const double sign = c->front->higher_is_better ? 1.0 : -1.0;
 	for (size_t a = 0; a < c->n_lines; a++)

@@ -110,16 +110,56 @@ void pb_canvas_line(struct pb_canvas *c, double x1, double y1, double x2, double
 	pb_canvas_polyline(c, xy, 2, stroke);
 }
 
+void pb_canvas_bar(struct pb_canvas *c, double x, double y1, double y2, double half_cap, struct pb_stroke stroke)
+{
+	/* One line, there and back along the caps. */
+	const double xy[12] = { x - half_cap, y1, x + half_cap, y1, x, y1, x, y2, x - half_cap, y2, x + half_cap, y2 };
+	pb_canvas_polyline(c, xy, 6, stroke);
+}
+
+#define NEAR 0.1        /* of a pixel, which nobody sees */
+
+/* Whether the line goes straight on through b, level or upright. */
+static bool goes_on(const double *a, const double *b, const double *next)
+{
+	return (a[1] == b[1] && b[1] == next[1] && (b[0] - a[0]) * (next[0] - b[0]) > 0.0) ||
+		(a[0] == b[0] && b[0] == next[0] && (b[1] - a[1]) * (next[1] - b[1]) > 0.0);
+}
+
+/* The points of a line that make a difference, their number; the ends stay. Lines of steps over thousands of sizes have many that do not. */
+static size_t thin(const double *xy, size_t n, double *out)
+{
+	size_t kept = 0;
+	const double *last = NULL;
+	for (size_t i = 0; i < n; i++) {
+		const double *p = xy + 2 * i;
+		if (last && i + 1 < n && ((fabs(p[0] - last[0]) < NEAR && fabs(p[1] - last[1]) < NEAR) || goes_on(last, p, p + 2)))
+			continue;
+		last = out + 2 * kept++;
+		memcpy(out + 2 * kept - 2, p, 2 * sizeof *p);
+	}
+	return kept;
+}
+
+static void draw_path(struct pb_canvas *c, const double *xy, size_t n_points, size_t least, bool closed, enum pb_ink fill, struct pb_stroke stroke)
+{
+	double few[32], *kept = n_points <= sizeof few / sizeof *few / 2 ? few : pb_alloc(n_points, 2 * sizeof *kept);
+	if (!kept)
+		pb_canvas_fail(c, PB_MEMORY, "memory is out");
+	if (good(c, xy, 2 * n_points) && n_points >= least)
+		c->ops->path(c, kept, thin(xy, n_points, kept), closed, fill, stroke);
+	if (kept != few)
+		pb_free(kept);
+}
+
 void pb_canvas_polyline(struct pb_canvas *c, const double *xy, size_t n_points, struct pb_stroke stroke)
 {
-	if (good(c, xy, 2 * n_points) && n_points >= 2)
-		c->ops->path(c, xy, n_points, false, PB_INK_NONE, stroke);
+	draw_path(c, xy, n_points, 2, false, PB_INK_NONE, stroke);
 }
 
 void pb_canvas_area(struct pb_canvas *c, const double *xy, size_t n_points, enum pb_ink fill)
 {
-	if (good(c, xy, 2 * n_points) && n_points >= 3)
-		c->ops->path(c, xy, n_points, true, fill, (struct pb_stroke){ PB_INK_NONE, 0.0, PB_SOLID });
+	draw_path(c, xy, n_points, 3, true, fill, (struct pb_stroke){ PB_INK_NONE, 0.0, PB_SOLID });
 }
 
 /* A regular polygon about (x, y) whose first corner lies at `start` (radians, clockwise from east). */

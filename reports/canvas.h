@@ -71,6 +71,9 @@ enum pb_status pb_canvas_pdf(struct pb_canvas **out, double width, double height
 enum pb_status pb_canvas_svg(struct pb_canvas **out, double width, double height, const char *description, bool embedded, struct pb_error *err) PB_MUST_CHECK;
 
 void pb_canvas_line(struct pb_canvas *c, double x1, double y1, double x2, double y2, struct pb_stroke stroke);
+/* An error bar from y1 to y2 with caps. */
+void pb_canvas_bar(struct pb_canvas *c, double x, double y1, double y2, double half_cap, struct pb_stroke stroke);
+/* Points nearer than a tenth of a pixel to the one before, and points on level or upright stretches, are left out. */
 void pb_canvas_polyline(struct pb_canvas *c, const double *xy, size_t n_points, struct pb_stroke stroke);
 /* The inside of a polygon, without an outline. */
 void pb_canvas_area(struct pb_canvas *c, const double *xy, size_t n_points, enum pb_ink fill);

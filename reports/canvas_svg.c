@@ -1,5 +1,5 @@
-/* SVG with real text, so that it can be searched, selected and read aloud. Colours are attributes, for programs that
- * know no style sheets, and classes, with which a page gives them other values on a dark ground. */
+/* SVG with real text, so that it can be searched, selected and read aloud. Colours are classes, to which a page gives values for a
+ * light and a dark ground, and in files attributes too. */
 #include <math.h>
 #include <string.h>
 
@@ -11,6 +11,7 @@ struct svg_canvas {
 	struct pb_canvas base;
 	struct pb_text file;
 	unsigned clips;             /* clips are numbered within the file */
+	bool embedded;
 	char prefix[9];             /* of ids, so that figures of one page do not share them */
 };
 
@@ -43,8 +44,16 @@ static void attribute(struct pb_text *t, const char *name, double v)
 	pb_text_char(t, '"');
 }
 
-static void paint(struct pb_text *t, enum pb_ink fill, struct pb_stroke stroke)
+static void colour(const struct svg_canvas *s, struct pb_text *t, const char *name, enum pb_ink ink)
 {
+	if (!s->embedded)
+		pb_text_printf(t, " %s=\"#%06X\"", name, pb_inks[ink].light);
+}
+
+/* What has no fill needs no word: the whole figure has none. */
+static void paint(struct svg_canvas *s, enum pb_ink fill, struct pb_stroke stroke)
+{
+	struct pb_text *t = &s->file;
 	bool both = fill != PB_INK_NONE && stroke.ink != PB_INK_NONE;
 	pb_text_string(t, " class=\"");
 	if (fill != PB_INK_NONE)
@@ -52,14 +61,13 @@ static void paint(struct pb_text *t, enum pb_ink fill, struct pb_stroke stroke)
 	if (stroke.ink != PB_INK_NONE)
 		pb_text_printf(t, "%ss-%s", both ? " " : "", pb_inks[stroke.ink].name);
 	pb_text_char(t, '"');
-	if (fill == PB_INK_NONE)
-		pb_text_string(t, " fill=\"none\"");
-	else
-		pb_text_printf(t, " fill=\"#%06X\"", pb_inks[fill].light);
+	if (fill != PB_INK_NONE)
+		colour(s, t, "fill", fill);
 	if (stroke.ink == PB_INK_NONE)
 		return;
-	pb_text_printf(t, " stroke=\"#%06X\"", pb_inks[stroke.ink].light);
-	attribute(t, "stroke-width", stroke.width);
+	colour(s, t, "stroke", stroke.ink);
+	if (stroke.width != 1.0)
+		attribute(t, "stroke-width", stroke.width);
 	if (stroke.dash != PB_SOLID)
 		pb_text_string(t, stroke.dash == PB_DOTTED ? " stroke-dasharray=\"1.5 3\"" : " stroke-dasharray=\"6 4\"");
 }
@@ -75,8 +83,8 @@ static void svg_path(struct pb_canvas *c, const double *xy, size_t n, bool close
 		number(t, xy[2 * i + 1]);
 	}
 	pb_text_string(t, closed ? "Z\"" : "\"");
-	paint(t, fill, stroke);
-	pb_text_string(t, " stroke-linejoin=\"round\"/>\n");
+	paint(svg_of(c), fill, stroke);
+	pb_text_string(t, "/>\n");
 }
 
 static void svg_circle(struct pb_canvas *c, double x, double y, double radius, enum pb_ink fill, struct pb_stroke stroke)
@@ -86,7 +94,7 @@ static void svg_circle(struct pb_canvas *c, double x, double y, double radius, e
 	attribute(t, "cx", x);
 	attribute(t, "cy", y);
 	attribute(t, "r", radius);
-	paint(t, fill, stroke);
+	paint(svg_of(c), fill, stroke);
 	pb_text_string(t, "/>\n");
 }
 
@@ -101,9 +109,13 @@ static void svg_text(struct pb_canvas *c, double x, double y, struct pb_type typ
 		pb_text_printf(t, " text-anchor=\"%s\"", type.align == PB_MIDDLE ? "middle" : "end");
 	if (type.bold)
 		pb_text_string(t, " font-weight=\"bold\"");
-	if (type.rim)
-		pb_text_printf(t, " paint-order=\"stroke\" stroke-linejoin=\"round\" stroke=\"#%06X\" stroke-width=\"2.5\"", pb_inks[PB_INK_PAPER].light);
-	pb_text_printf(t, " class=\"f-%s%s\" fill=\"#%06X\">", pb_inks[type.ink].name, type.rim ? " s-paper" : "", pb_inks[type.ink].light);
+	if (type.rim) {
+		pb_text_string(t, " paint-order=\"stroke\" stroke-width=\"2.5\"");
+		colour(svg_of(c), t, "stroke", PB_INK_PAPER);
+	}
+	pb_text_printf(t, " class=\"f-%s%s\"", pb_inks[type.ink].name, type.rim ? " s-paper" : "");
+	colour(svg_of(c), t, "fill", type.ink);
+	pb_text_char(t, '>');
 	pb_markup_escape(t, s);
 	pb_text_string(t, "</text>\n");
 }
@@ -198,6 +210,7 @@ enum pb_status pb_canvas_svg(struct pb_canvas **out, double width, double height
 	if (!s)
 		return pb_out_of_memory(err, "a figure");
 	s->base.ops = &ops;
+	s->embedded = embedded;
 	static const char digits[] = "0123456789abcdef";
 	uint32_t h = hash_of(description, width, embedded);
 	s->prefix[0] = 'c';
@@ -215,7 +228,7 @@ enum pb_status pb_canvas_svg(struct pb_canvas **out, double width, double height
 	number(t, width);
 	pb_text_char(t, ' ');
 	number(t, height);
-	pb_text_string(t, "\" font-family=\"'" PB_FONT "', Verdana, sans-serif\" aria-label=\"");
+	pb_text_string(t, "\" fill=\"none\" stroke-linejoin=\"round\" font-family=\"'" PB_FONT "', Verdana, sans-serif\" aria-label=\"");
 	pb_markup_escape(t, description);
 	pb_text_string(t, "\">\n");
 	if (!embedded) {

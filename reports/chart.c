@@ -326,9 +326,7 @@ static void draw_bar(const struct pen *pen, const struct pb_chart_series *s, siz
 	double x = to_x(f, s->x[i]), top = fmax(to_y(f, s->high[i]), f->top), bottom = fmin(to_y(f, s->low[i]), f->top + f->plot_h);
 	if (top > bottom)
 		return;
-	pb_canvas_line(pen->c, x, top, x, bottom, stroke);
-	pb_canvas_line(pen->c, x - 2.0, top, x + 2.0, top, stroke);
-	pb_canvas_line(pen->c, x - 2.0, bottom, x + 2.0, bottom, stroke);
+	pb_canvas_bar(pen->c, x, top, bottom, 2.0, stroke);
 }
 
 static const char *number(struct pen *pen, size_t which, double v)

@@ -137,9 +137,7 @@ static void draw_bar(struct pb_canvas *c, const struct pb_mark *m)
 	struct pb_stroke stroke = { m->on_front ? PB_INK_AXIS : PB_INK_MUTED, 1.0, PB_SOLID };
 	if (!m->has_bar)
 		return;
-	pb_canvas_line(c, m->x, m->bar_top, m->x, m->bar_bottom, stroke);
-	pb_canvas_line(c, m->x - 2.0, m->bar_top, m->x + 2.0, m->bar_top, stroke);
-	pb_canvas_line(c, m->x - 2.0, m->bar_bottom, m->x + 2.0, m->bar_bottom, stroke);
+	pb_canvas_bar(c, m->x, m->bar_top, m->bar_bottom, 2.0, stroke);
 }
 
 static void number_text(struct pb_text *t, double v)

@@ -34,7 +34,7 @@ static const char style[] =
 	"th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}\n"
 	"th{background:var(--soft);vertical-align:bottom}tbody tr:last-child td{border-bottom:0}td.wrap{white-space:normal;min-width:10rem;"
 	"overflow-wrap:anywhere}td.name{max-width:22rem;overflow:hidden;text-overflow:ellipsis}.n{text-align:right}tr.front td{font-weight:600}"
-	"th[data-sort]{cursor:pointer}.filter,.theme{font:inherit;font-size:.875rem;padding:.2rem .5rem;margin:.25rem 0;color:var(--text);background:var(--soft);"
+	"th[data-sort]{cursor:pointer}th button{all:unset;cursor:pointer}.filter,.theme{font:inherit;font-size:.875rem;padding:.2rem .5rem;margin:.25rem 0;color:var(--text);background:var(--soft);"
 	"border:1px solid var(--line);border-radius:4px}.theme{float:right;cursor:pointer}:focus-visible{outline:2px solid var(--link);outline-offset:1px}\n"
 	"dl{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.25rem 1rem;font-size:.875rem;margin:.5rem 0}dt{color:var(--muted);"
 	"overflow-wrap:anywhere;max-width:18rem}dd{margin:0;overflow-wrap:anywhere;min-width:0}\n"
@@ -49,21 +49,21 @@ static const char style[] =
  * Without it the tables are as they are, and the colours are the system's. */
 static const char script[] =
 	"(function(){var r=document.documentElement,b=document.createElement('button'),names=['auto','light','dark'],k=0;"
-	"b.type='button';b.className='theme';function show(){if(k)r.dataset.theme=names[k];else delete r.dataset.theme;b.textContent='colours: '+names[k]}"
+	"b.type='button';b.className='theme';function show(){if(k)r.dataset.theme=names[k];else delete r.dataset.theme;b.textContent='Colours: '+names[k]}"
 	"b.addEventListener('click',function(){k=(k+1)%3;show();try{localStorage.setItem('paretobench-theme',names[k])}catch(e){}});"
 	"try{k=Math.max(0,names.indexOf(localStorage.getItem('paretobench-theme')))}catch(e){}show();document.body.insertBefore(b,document.body.firstChild)})();\n"
 	"document.querySelectorAll('.box').forEach(function(x){var t=x.querySelector('table'),b=t&&t.tBodies[0];if(!b||b.rows.length<10)return;"
-	"var f=document.createElement('input'),n=document.createElement('span');f.type='search';f.placeholder='filter rows';f.setAttribute('aria-label','filter rows');"
+	"var f=document.createElement('input'),n=document.createElement('span');f.type='search';f.placeholder='Filter rows';f.setAttribute('aria-label','Filter rows');"
 	"f.className='filter';n.className='muted';n.setAttribute('role','status');x.before(f,n);f.addEventListener('input',function(){"
 	"var w=f.value.toLowerCase().split(/\\s+/).filter(Boolean),shown=0;Array.from(b.rows).forEach(function(r){var s=r.textContent.toLowerCase(),"
 	"on=w.every(function(v){return s.indexOf(v)>=0});r.hidden=!on;shown+=on});n.textContent=w.length?' '+shown+' of '+b.rows.length+' rows':''})});\n"
-	"document.querySelectorAll('th[data-sort]').forEach(function(h){h.tabIndex=0;h.setAttribute('role','button');"
+	"document.querySelectorAll('th[data-sort]').forEach(function(h){var u=document.createElement('button');u.type='button';u.append.apply(u,h.childNodes);h.append(u);"
 	"function sort(){var t=h.closest('table'),b=t.tBodies[0],i=h.cellIndex,d=h.getAttribute('aria-sort')==='ascending'?-1:1;"
 	"t.querySelectorAll('th').forEach(function(o){o.removeAttribute('aria-sort')});h.setAttribute('aria-sort',d===1?'ascending':'descending');"
 	"function key(r){var c=r.cells[i];return c.dataset.v===undefined?c.textContent:c.dataset.v===''?null:Number(c.dataset.v)}"
 	"Array.from(b.rows).map(function(r,k){return[key(r),k,r]}).sort(function(x,y){if(x[0]===null||y[0]===null)return(x[0]===null)-(y[0]===null)||x[1]-y[1];"
 	"return(x[0]<y[0]?-d:x[0]>y[0]?d:0)||x[1]-y[1]}).forEach(function(x){b.appendChild(x[2])})}"
-	"h.addEventListener('click',sort);h.addEventListener('keydown',function(e){if(e.key==='Enter'||e.key===' '){e.preventDefault();sort()}})});\n";
+	"h.addEventListener('click',sort)});\n";
 
 static void raw(struct page *p, const char *s)
 {
@@ -82,7 +82,14 @@ static void element(struct page *p, const char *tag, const char *s)
 	pb_text_printf(p->out, "</%s>", tag);
 }
 
-/* --- colours of the figures on a dark ground --- */
+/* --- colours of the figures --- */
+
+static void put_light(struct page *p)
+{
+	for (int i = 1; i < PB_INKS; i++)
+		pb_text_printf(p->out, ".f-%s{fill:#%06X}.s-%s{stroke:#%06X}", pb_inks[i].name, pb_inks[i].light, pb_inks[i].name, pb_inks[i].light);
+	raw(p, "\n");
+}
 
 /* The dark colours for a root element that is chosen by `root`. */
 static void put_dark(struct page *p, const char *root)
@@ -95,6 +102,7 @@ static void put_dark(struct page *p, const char *root)
 /* As the system has it, unless the reader chose. */
 static void put_themes(struct page *p)
 {
+	put_light(p);
 	raw(p, "@media screen and (prefers-color-scheme:dark){");
 	put_dark(p, ":root:not([data-theme=light])");
 	raw(p, "}\n@media screen{");

@@ -11,8 +11,8 @@ var rises = function (a) { return a.every(function (v, i) { return i === 0 || a[
 say('rows ' + table.tBodies[0].rows.length + ', by size at first: ' + rises(column(size)));
 size.click();
 say('click: ' + size.getAttribute('aria-sort') + ' ' + rises(column(size)));
-size.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
-say('Enter: ' + size.getAttribute('aria-sort') + ' ' + rises(column(size).reverse()));
+size.querySelector('button').click(); /* what Enter and the space bar do to a button */
+say('its button: ' + size.getAttribute('aria-sort') + ' ' + rises(column(size).reverse()));
 head('Quantizer').click();
 say('by name: ' + rises(Array.from(table.tBodies[0].rows).map(function (r) { return r.cells[head('Quantizer').cellIndex].textContent })));
 var filter = table.closest('.box').previousElementSibling.previousElementSibling;
@@ -47,3 +47,23 @@ done | sort -u > parts
 wc -l < parts | awk '{ print ($1 > 10) ? "links of parts" : "few links of parts" }'
 sed 's|[^/]*[.]html/[.][.]/||' parts >> files
 while read -r file; do [ -f "page/$file" ] || echo "no $file"; done < files
+# Names that would be markup: nothing of them is, in the page, its parts and its figures.
+cat > hostile.csv <<'C'
+model,quantizer,label,effective_bits,model_bytes,params,backend,task,metric,value,stderr,n,run,status,reason
+"""><script>window.pwned=1</script>","q""><img src=x onerror=pwned=2>","<img src=x onerror=window.pwned=3>",4,4000,1000,"cpu'""onmouseover=pwned=4 x='","t<svg onload=window.pwned=5>",acc,0.5,0.01,1000,"</title><script>pwned=6</script>",ok,
+"</svg><script>window.pwned=7</script>",rtn,"javascript:pwned=8",4,8000,2000,"cpu'""onmouseover=pwned=4 x='","t<svg onload=window.pwned=5>",acc,0.6,0.01,1000,r,ok,
+"</style><script>pwned=9</script>",rtn,"</td></table><iframe src=javascript:parent.pwned=10>",4,16000,4000,"cpu'""onmouseover=pwned=4 x='","t<svg onload=window.pwned=5>",acc,0.7,0.01,1000,r,ok,
+x,rtn,y,4,16000,4000,cpu,"</p><script>pwned=11</script>",acc,,,,r,failed,"<script>pwned=12</script><img src=x onerror=pwned=13>"
+C
+paretobench report hostile.csv -o hostile --quiet > /dev/null || exit 1
+cat > look.html <<'J'
+<script>setTimeout(function () {
+	var all = Array.from(document.querySelectorAll('*')), on = all.filter(function (e) { return Array.from(e.attributes).some(function (a) { return /^on/i.test(a.name) }) });
+	var odd = document.querySelectorAll('img, iframe, object, embed').length, js = document.querySelectorAll('a[href^="javascript"]').length;
+	document.documentElement.innerHTML = '<body><pre>saw ' + [window.pwned, document.scripts.length - 2, on.length, odd, js].join(' ') + '\n</pre></body>';
+}, 200)</script>
+J
+for page in hostile/report.html hostile/methods/*.html; do
+	cat "$page" look.html > "$page.look.html"
+	timeout 120 chromium --headless --no-sandbox --disable-gpu --virtual-time-budget=2000 --user-data-dir="$PWD/profile" --dump-dom "file://$PWD/$page.look.html" 2> /dev/null | sed 's/.*<pre>//' | grep '^saw '
+done | sort | uniq -c | sed 's/^ *//'

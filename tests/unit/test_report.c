@@ -444,6 +444,38 @@ static void canvas_refuses(void **state)
 	pb_text_free(&out);
 }
 
+/* A line of ten thousand steps on a hundred pixels has as many points as can be told apart, and its ends; straight stretches have
+ * two, bars with caps are one path; in a page colours are classes alone. */
+static void lean_lines(void **state)
+{
+	(void)state;
+	enum { STEPS = 10000 };
+	static double xy[4 * STEPS];
+	const struct pb_stroke stroke = { PB_INK_TEXT, 1.0, PB_SOLID };
+	struct pb_canvas *c;
+	struct pb_text out = { 0 };
+	size_t n = 0;
+	for (size_t i = 0; i < 2 * STEPS; i++) {
+		xy[2 * i] = 10.0 + 100.0 * (double)((i + 1) / 2) / STEPS;
+		xy[2 * i + 1] = 20.0 + (i / 2 < STEPS / 2 ? 50.0 * (double)(i / 2) / STEPS : 25.0);
+	}
+	for (int embedded = 0; embedded < 2; embedded++) {
+		assert_int_equal(pb_canvas_svg(&c, 200, 100, "x", embedded, &err), PB_OK);
+		pb_canvas_polyline(c, xy, 2 * STEPS, stroke);
+		pb_canvas_bar(c, 50, 10, 60, 2, stroke);
+		assert_int_equal(pb_canvas_finish(c, &out, &err), PB_OK);
+		n = 0;
+		for (const char *s = strchr(pb_text_c(&out), 'M'); *s && *s != '"'; s++)
+			n += *s == 'L';
+		assert_in_range(n, 100, 1000);
+		assert_non_null(strstr(out.data, "M10 20L"));
+		assert_non_null(strstr(out.data, "L110 45\""));
+		assert_non_null(strstr(out.data, "M48 10L52 10L50 10L50 60L48 60L52 60\""));
+		assert_int_equal(strstr(out.data, " stroke=\"#222222\"") != NULL, !embedded);
+		pb_text_free(&out);
+	}
+}
+
 /* --- whole reports --- */
 
 static void sample_rows(struct pb_rows *rows)
@@ -1001,7 +1033,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(claimed), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
 		cmocka_unit_test(names_and_legend),
 		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
-		cmocka_unit_test(canvas_refuses), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
+		cmocka_unit_test(canvas_refuses), cmocka_unit_test(lean_lines), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
 		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(only_trainings), cmocka_unit_test(failures), cmocka_unit_test(golden),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
