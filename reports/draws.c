@@ -19,6 +19,7 @@ struct shared {
 	const size_t *places;           /* of the points that are drawn */
 	size_t n;
 	const char **tasks;
+	double *weights;                /* of the tasks in the value */
 	size_t n_tasks;
 	double *means;                  /* (n): sums over the tasks so far, over their number */
 	double *task_draws;             /* (n_replicates) */
@@ -138,7 +139,7 @@ static enum pb_status draw_point(struct shared *s, size_t i, const struct stratu
 	return PB_OK;
 }
 
-static enum pb_status draw_task(struct shared *s, const char *task, struct pb_arena *arena, struct pb_error *err)
+static enum pb_status draw_task(struct shared *s, const char *task, double share, struct pb_arena *arena, struct pb_error *err)
 {
 	struct pb_stored_item *first = NULL, *items = NULL;
 	struct stratum *strata = NULL;
@@ -163,7 +164,7 @@ static enum pb_status draw_task(struct shared *s, const char *task, struct pb_ar
 		st = own ? read_items(s, own, s->places[i], task, &items, &n, err) : pb_out_of_memory(err, "fronts");
 		s->ok = st == PB_OK && same_items(s->score, first, n_first, items, n);
 		if (s->ok)
-			st = draw_point(s, i, strata, n_strata, items, scores, 1.0 / (double)s->n_tasks, err);
+			st = draw_point(s, i, strata, n_strata, items, scores, share, err);
 		pb_arena_free(own);
 	}
 	for (size_t k = 0; k < n_strata; k++)
@@ -205,17 +206,19 @@ static enum pb_status draw_items(struct shared *s, const struct pb_rows *rows, s
 {
 	enum pb_status st = PB_OK;
 	s->tasks = pb_arena_alloc(arena, s->front->n_tasks + 1, sizeof *s->tasks);
+	s->weights = pb_arena_alloc(arena, s->front->n_tasks + 1, sizeof *s->weights);
 	s->means = pb_arena_alloc(arena, s->n, sizeof *s->means);
 	s->task_draws = pb_arena_alloc(arena, s->draws->n_replicates, sizeof *s->task_draws);
-	if (!s->tasks || !s->means || !s->task_draws)
+	if (!s->tasks || !s->weights || !s->means || !s->task_draws)
 		return pb_out_of_memory(err, "fronts");
 	for (size_t i = 0; i < s->n; i++)
 		memset(s->draws->values + s->places[i] * s->draws->n_replicates, 0, s->draws->n_replicates * sizeof *s->draws->values);
 	take_tasks(s, rows);
+	const size_t n_counted = pb_task_weights(s->tasks, s->n_tasks, s->weights);
 	s->ok = s->n_tasks > 0;
 	for (size_t t = 0; t < s->n_tasks && st == PB_OK && s->ok; t++) {
 		struct pb_arena *own = pb_arena_new();
-		st = own ? draw_task(s, s->tasks[t], own, err) : pb_out_of_memory(err, "fronts");
+		st = own ? draw_task(s, s->tasks[t], s->weights[t] / (double)n_counted, own, err) : pb_out_of_memory(err, "fronts");
 		pb_arena_free(own);
 	}
 	s->ok = s->ok && st == PB_OK && finish_items(s);

@@ -221,16 +221,53 @@ static int compare_for_mean(const void *pa, const void *pb)
 	return c ? c : (a > b) - (a < b);
 }
 
+size_t pb_task_prefix(const char *task)
+{
+	size_t n = strcspn(task, "-");
+	return task[n] ? n : strcspn(task, "_");
+}
+
+/* Of how many tasks the group is that task i counts with; *first: whether it is the first of them. */
+static size_t group_of(const char *const *tasks, size_t n, size_t i, bool *first)
+{
+	const size_t prefix = pb_task_prefix(tasks[i]);
+	size_t n_alike = 0;
+	*first = true;
+	for (size_t k = 0; k < n; k++)
+		if (pb_task_prefix(tasks[k]) == prefix && strncmp(tasks[k], tasks[i], prefix) == 0) {
+			n_alike++;
+			*first = *first && k >= i;
+		}
+	if (n_alike >= PB_TASK_GROUP && n_alike < n)
+		return n_alike;
+	*first = true;
+	return 1;
+}
+
+size_t pb_task_weights(const char *const *tasks, size_t n, double *weights)
+{
+	size_t n_counted = 0;
+	bool first;
+	for (size_t i = 0; i < n; i++) {
+		weights[i] = 1.0 / (double)group_of(tasks, n, i, &first);
+		n_counted += first;
+	}
+	return n_counted;
+}
+
 struct task_set {
 	const struct pb_row **tasks;    /* a row of each (task, protocol, hash) */
-	size_t n;
+	const char **names;
+	double *weights;                /* in the mean */
+	size_t n, n_counted;
 	bool mixed;                     /* a task is there in two definitions */
 };
 
 static enum pb_status collect_tasks(struct task_set *set, const struct pb_row *const *acc, size_t n, const char *backend, struct pb_arena *arena, struct pb_error *err)
 {
-	*set = (struct task_set){ .tasks = pb_arena_alloc(arena, n, sizeof *set->tasks) };
-	if (!set->tasks)
+	*set = (struct task_set){ .tasks = pb_arena_alloc(arena, n, sizeof *set->tasks), .names = pb_arena_alloc(arena, n, sizeof *set->names),
+		.weights = pb_arena_alloc(arena, n, sizeof *set->weights) };
+	if (!set->tasks || !set->names || !set->weights)
 		return pb_out_of_memory(err, "fronts");
 	for (size_t i = 0; i < n; i++) { /* sorted by task, protocol and hash */
 		if (strcmp(acc[i]->backend, backend) != 0)
@@ -240,34 +277,56 @@ static enum pb_status collect_tasks(struct task_set *set, const struct pb_row *c
 			set->mixed = set->mixed || strcmp(last->protocol, acc[i]->protocol) != 0 || strcmp(last->task_hash, acc[i]->task_hash) != 0;
 			continue;
 		}
+		set->names[set->n] = acc[i]->task;
 		set->tasks[set->n++] = acc[i];
 	}
+	set->n_counted = pb_task_weights(set->names, set->n, set->weights);
 	return PB_OK;
 }
 
+/* "arc_easy, hendrycksTest (57), piqa" */
+static const char *names_of(const struct task_set *set, struct pb_arena *arena)
+{
+	struct pb_text t = { 0 };
+	for (size_t i = 0; i < set->n; i++) {
+		bool first;
+		const size_t n = group_of(set->names, set->n, i, &first);
+		if (!first)
+			continue;
+		pb_text_string(&t, i ? ", " : "");
+		if (n > 1)
+			pb_text_printf(&t, "%.*s (%zu)", (int)pb_task_prefix(set->names[i]), set->names[i], n);
+		else
+			pb_text_string(&t, set->names[i]);
+	}
+	const char *names = t.failed ? NULL : pb_arena_strdup(arena, pb_text_c(&t));
+	pb_text_free(&t);
+	return names;
+}
+
 /* The rows of one cell, sorted by task, as one point; false when a task is missing or there twice. */
-static bool mean_point(const struct pb_row *const *cell, size_t n, size_t n_tasks, struct pb_point *out, double *chance)
+static bool mean_point(const struct pb_row *const *cell, size_t n, const struct task_set *set, struct pb_point *out, double *chance)
 {
 	double sum = 0.0, variance = 0.0, chances = 0.0, seconds = 0.0, joules = 0.0;
-	if (n != n_tasks)
+	if (n != set->n)
 		return false;
 	*out = point_of(cell[0]);
 	out->n = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (!isfinite(cell[i]->value) || (i > 0 && strcmp(cell[i]->task, cell[i - 1]->task) == 0))
 			return false;
-		sum += cell[i]->value;
-		variance += pb_row_error(cell[i]) * pb_row_error(cell[i]);
-		chances += cell[i]->chance;
+		sum += set->weights[i] * cell[i]->value;
+		variance += set->weights[i] * pb_row_error(cell[i]) * set->weights[i] * pb_row_error(cell[i]);
+		chances += set->weights[i] * cell[i]->chance;
 		seconds += cell[i]->eval_seconds;
 		joules += pb_row_counter(cell[i], "energy");
 		out->n = out->n == PB_ABSENT || cell[i]->n == PB_ABSENT ? PB_ABSENT : out->n + cell[i]->n;
 	}
 	out->by[PB_BY_SECONDS] = an_item(seconds, out->n);
 	out->by[PB_BY_ENERGY] = an_item(joules, out->n);
-	out->value = sum / (double)n;
-	out->stderr_value = sqrt(variance) / (double)n;
-	*chance = chances / (double)n;
+	out->value = sum / (double)set->n_counted;
+	out->stderr_value = sqrt(variance) / (double)set->n_counted;
+	*chance = chances / (double)set->n_counted;
 	return true;
 }
 
@@ -303,16 +362,12 @@ static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc
 	struct pb_error *err)
 {
 	struct pb_front *front = &out->fronts[out->n];
-	struct pb_text names = { 0 };
-	for (size_t i = 0; i < set->n; i++)
-		pb_text_printf(&names, "%s%s", i ? ", " : "", set->tasks[i]->task);
 	*front = (struct pb_front){ .task = "mean", .task_hash = "", .protocol = set->tasks[0]->protocol, .metric = "acc", .backend = acc[0]->backend,
-		.higher_is_better = true, .is_mean = true, .chance = NAN, .n_tasks = set->n };
+		.higher_is_better = true, .is_mean = true, .chance = NAN, .n_tasks = set->n, .n_counted = set->n_counted };
 	for (size_t i = 1; i < set->n; i++)
 		if (strcmp(set->tasks[i]->protocol, front->protocol) != 0)
 			front->protocol = "";
-	front->tasks = names.failed ? NULL : pb_arena_strdup(out->arena, pb_text_c(&names));
-	pb_text_free(&names);
+	front->tasks = names_of(set, out->arena);
 	front->points = pb_arena_alloc(out->arena, n, sizeof *front->points);
 	front->unsized = pb_arena_alloc(out->arena, n, sizeof *front->unsized);
 	if (!front->tasks || !front->points || !front->unsized)
@@ -323,7 +378,7 @@ static enum pb_status make_mean(struct pb_fronts *out, const struct pb_row **acc
 		double chance;
 		while (i + k < n && compare_cells(acc[i], acc[i + k]) == 0)
 			k++;
-		if (!mean_point(acc + i, k, set->n, &front->points[front->n_points], &chance))
+		if (!mean_point(acc + i, k, set, &front->points[front->n_points], &chance))
 			front->n_incomplete++;
 		else if (!has_size(acc[i]))
 			front->unsized[front->n_no_size++] = front->points[front->n_points];
@@ -411,7 +466,7 @@ static enum pb_status name_front(struct pb_fronts *fronts, struct pb_front *fron
 {
 	struct pb_text title = { 0 }, slug = { 0 };
 	if (front->is_mean)
-		pb_text_printf(&title, "Mean accuracy of %zu tasks", front->n_tasks);
+		pb_text_printf(&title, "Mean accuracy of %zu tasks", front->n_counted);
 	else
 		pb_text_printf(&title, "%s %s", *front->task ? front->task : "(no task)", front->metric);
 	put_slug(&slug, *front->task ? front->task : "front");

@@ -60,7 +60,8 @@ struct pb_front {
 	struct pb_point *unsized;       /* ok, without a positive size: no points of the front, but of laws by parameters; in the order of rows */
 	size_t n_no_size;               /* of them */
 	size_t n_tasks, n_incomplete;   /* of a mean: its tasks; cells that do not have all of them */
-	const char *tasks;              /* of a mean: "arc_easy, piqa" */
+	size_t n_counted;               /* of a mean: tasks, those that count as one once */
+	const char *tasks;              /* of a mean: "arc_easy, hendrycksTest (57), piqa" */
 	bool by_items;                  /* probabilities are of draws of the items that the points share (draws.h); else of values, as independent normals */
 	const char *axes;               /* "size, mean-acc, seconds": the three axes of on_axes; NULL: none */
 	const struct pb_bands *bands;   /* what draws attain by size; NULL: not drawn */
@@ -85,6 +86,12 @@ enum pb_status pb_fronts_csv(const struct pb_fronts *fronts, struct pb_text *out
  * front's. places: of these points in the front. */
 enum pb_status pb_front_each_model(struct pb_front *front, enum pb_status (*fn)(void *arg, struct pb_front *own, const size_t *places, struct pb_error *err), void *arg,
 	struct pb_error *err) PB_MUST_CHECK;
+/* So many tasks of one name before a hyphen, or else before an underscore, count as one in a mean: the subjects of hendrycksTest. */
+#define PB_TASK_GROUP 5
+/* "hendrycksTest-anatomy": the length of "hendrycksTest"; the whole name when there is neither. */
+size_t pb_task_prefix(const char *task);
+/* The weights (n) of different tasks in a mean; their sum, how many count, is returned. When all are of one name, each counts. */
+size_t pb_task_weights(const char *const *tasks, size_t n, double *weights);
 /* The standard error of a row: results from elsewhere may tell the number of items alone, then that of a share. NaN: none. */
 double pb_row_error(const struct pb_row *row);
 /* Marks the points: on, on_front, on_bits_front, separated; each model for itself where the front is within_models. Points are sorted. */

@@ -8,7 +8,6 @@
 #include "reports/stats/statistics.h"
 
 #define MAX_PANELS 24           /* further tasks are in the tables */
-#define GROUP_LEAST 5           /* tasks of one prefix become one panel */
 
 struct cell {
 	const char *model, *label;
@@ -197,19 +196,11 @@ static void add_panel(struct pb_section *out, struct table *t, const struct curv
 	pb_section_chart(out, &chart);
 }
 
-/* "hendrycksTest-anatomy" -> length of "hendrycksTest"; without a hyphen up to the first underscore. */
-static size_t prefix_of(const char *name)
-{
-	size_t n = strcspn(name, "-");
-
-	return name[n] ? n : strcspn(name, "_");
-}
-
 static bool same_prefix(const struct curve *a, const struct curve *b)
 {
-	size_t n = prefix_of(a->name);
+	size_t n = pb_task_prefix(a->name);
 
-	return n == prefix_of(b->name) && strncmp(a->name, b->name, n) == 0 && is_accuracy(a) && is_accuracy(b);
+	return n == pb_task_prefix(b->name) && strncmp(a->name, b->name, n) == 0 && is_accuracy(a) && is_accuracy(b);
 }
 
 /* Single tasks, and groups as their mean, in the order of the tasks; NULL when memory is out. */
@@ -228,13 +219,13 @@ static const struct curve *gather(struct table *t, size_t *n_shown)
 				first = k < first ? k : first;
 				group[n++] = &t->curves[k];
 			}
-		if (n >= GROUP_LEAST && first != i)
+		if (n >= PB_TASK_GROUP && first != i)
 			continue;
 		*mean = t->curves[i];
 		(*n_shown)++;
-		if (n < GROUP_LEAST)
+		if (n < PB_TASK_GROUP)
 			continue;
-		mean->name = pb_arena_strndup(t->arena, t->curves[i].name, prefix_of(t->curves[i].name));
+		mean->name = pb_arena_strndup(t->arena, t->curves[i].name, pb_task_prefix(t->curves[i].name));
 		if (!mean->name || !mean_of(t, group, n, mean))
 			return NULL;
 	}
@@ -356,7 +347,7 @@ enum pb_status pb_parameters_section(struct pb_section *out, const struct pb_row
 		return pb_out_of_memory(err, "a report");
 	pb_section_text(out, "%zu models from elsewhere, without sizes: they have no place on a size-quality front.", t.n_cells);
 	pb_section_note(out, "Parameters are those that the files tell, or the size in the model's name. Mean accuracy is the plain mean of acc over the %zu tasks that all of them have; "
-		"%d tasks or more of one name before a hyphen or an underscore count as one, their mean.", n_complete, GROUP_LEAST);
+		"%d tasks or more of one name before a hyphen or an underscore count as one, their mean.", n_complete, PB_TASK_GROUP);
 	if (n_complete && ppl)
 		add_scatter(out, &t, ppl, &mean);
 	add_table(out, &t, ppl, n_complete ? &mean : NULL);

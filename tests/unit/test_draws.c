@@ -183,6 +183,33 @@ static void test_subtasks(void **state)
 	stop(&b);
 }
 
+/* Five subjects count as one task in the mean, and so in its draws: their items make its value, and a fifth of their spread each. */
+static void test_groups(void **state)
+{
+	(void)state;
+	static const char *const tasks[] = { "exam-a", "exam-b", "exam-c", "exam-d", "exam-e", "piqa" };
+	struct bench b;
+	struct pb_stored_item items[N] = { { 0 } };
+	struct pb_row rows[6];
+	struct pb_stored_task stored[6];
+	double mean, deviation;
+	start(&b, "groups");
+	for (uint32_t i = 0; i < N; i++)
+		items[i] = (struct pb_stored_item){ .index = i, .weight = 1.0, .gold = 0, .chosen = (int32_t)(i % 2) };
+	for (size_t k = 0; k < 6; k++) {
+		rows[k] = *add(&b.rows, "one", 1000, "acc", 0.5);
+		b.rows.rows[k].task = rows[k].task = tasks[k];
+		stored[k] = (struct pb_stored_task){ tasks[k], N, items };
+	}
+	OK(pb_store_put(b.store, "one", 0, rows, 6, stored, 6, ERR));
+	draw(&b);
+	assert_true(b.fronts.fronts[0].is_mean && b.draws.by_items);
+	spread(&b, 0, &mean, &deviation);
+	assert_float_equal(mean, 0.5, 0.01);
+	assert_float_equal(deviation, sqrt((1.0 + 5.0 / 25.0) / 4.0 * 0.25 / N), 0.004);
+	stop(&b);
+}
+
 /* Losses are of tokens, and a perplexity is their exponential; one that is counted otherwise is drawn by its error. */
 static void test_losses(void **state)
 {
@@ -278,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_passages),
 		cmocka_unit_test(test_subtasks),
+		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_divergences),
 		cmocka_unit_test(test_same_bits),

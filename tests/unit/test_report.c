@@ -298,6 +298,38 @@ static void mean_of_accuracies(void **state)
 	pb_rows_free(&rows);
 }
 
+/* Five subjects of one name count as one task beside another; alone, each counts. */
+static void mean_of_groups(void **state)
+{
+	(void)state;
+	static const char *const tasks[] = { "exam-a", "exam-b", "exam-c", "exam-d", "exam-e", "exams", "piqa" };
+	struct pb_rows rows;
+	struct pb_fronts fronts;
+	double weights[7];
+	assert_int_equal(pb_task_weights(tasks, 7, weights), 3);
+	assert_true(weights[0] == 0.2 && weights[4] == 0.2 && weights[5] == 1.0 && weights[6] == 1.0);
+	assert_int_equal(pb_task_weights(tasks, 5, weights), 5);
+	assert_true(weights[0] == 1.0);
+	assert_int_equal(pb_task_weights(tasks + 1, 6, weights), 6);
+	pb_rows_init(&rows);
+	for (size_t i = 0; i < 7; i++) {
+		struct pb_row *r = add(&rows, "a", tasks[i], 10, i < 5 ? 0.2 + 0.05 * (double)i : 0.9);
+		r->stderr_value = 0.03;
+		r->chance = i < 5 ? 0.25 : 0.5;
+	}
+	pb_rows_sort(&rows);
+	assert_int_equal(pb_fronts_make(&fronts, &rows, &err), PB_OK);
+	const struct pb_front *f = find(&fronts, "mean", "acc");
+	assert_string_equal(f->title, "Mean accuracy of 3 tasks");
+	assert_string_equal(f->tasks, "exam (5), exams, piqa");
+	assert_int_equal(f->n_tasks, 7);
+	assert_true(fabs(f->points[0].value - (0.3 + 0.9 + 0.9) / 3.0) < 1e-15);
+	assert_true(fabs(f->points[0].stderr_value - 0.03 * sqrt(0.2 + 1.0 + 1.0) / 3.0) < 1e-15);
+	assert_true(fabs(f->chance - 1.25 / 3.0) < 1e-15);
+	pb_fronts_free(&fronts);
+	pb_rows_free(&rows);
+}
+
 static void bits_within_a_model(void **state)
 {
 	(void)state;
@@ -1032,7 +1064,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(membership), cmocka_unit_test(lower_is_better), cmocka_unit_test(claimed), cmocka_unit_test(separation), cmocka_unit_test(nothing_is_mixed),
 		cmocka_unit_test(names_and_legend),
-		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
+		cmocka_unit_test(mean_of_accuracies), cmocka_unit_test(mean_of_groups), cmocka_unit_test(bits_within_a_model), cmocka_unit_test(axes), cmocka_unit_test(labels), cmocka_unit_test(label_column),
 		cmocka_unit_test(canvas_refuses), cmocka_unit_test(lean_lines), cmocka_unit_test(same_bytes), cmocka_unit_test(page_says),
 		cmocka_unit_test(hostile_text), cmocka_unit_test(sizes_of_input), cmocka_unit_test(only_trainings), cmocka_unit_test(failures), cmocka_unit_test(golden),
 	};
