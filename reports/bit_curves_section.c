@@ -162,7 +162,7 @@ static void add_best(struct pb_section *section, const struct pb_bit_curves *fir
 			add_lead(table, c->front, &d, c->front->higher_is_better ? 1.0 : -1.0);
 		}
 	pb_section_note(section, "Where at least two widths have a curve. Lead: over the next best, %s, the mean over %d places of the stretch that are equally far in the logarithm. A lead whose "
-		"interval holds 0 is none.", pb_front_is_percent(first->front) ? "in percentage points" : "in nats", PB_POLYLINE_POINTS);
+		"interval holds 0 is none; where stretches begin and end is by the same values, so short ones are often chance.", pb_front_is_percent(first->front) ? "in percentage points" : "in nats", PB_POLYLINE_POINTS);
 }
 
 static void add_crossings(struct pb_section_table *table, const struct pb_bit_curves *c, size_t a, size_t b, struct pb_arena *arena)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/front.h"
+
 const char *pb_change_name(enum pb_change change)
 {
 	static const char *const names[PB_CHANGES] = { "worse", "better", "within noise", "failed", "refused", "untested", "only in base", "only in new" };
@@ -313,30 +315,37 @@ double pb_compare_margin(const char *scale)
 /* Means of settings with two tasks or more. */
 static enum pb_status add_means(struct pb_comparison *c, struct pb_arena *arena, struct pb_error *err)
 {
-	double *errors = pb_arena_alloc(arena, c->n, sizeof(*errors));
+	double *numbers = pb_arena_alloc(arena, 3 * c->n, sizeof(*numbers)), *differences = numbers, *errors = numbers + c->n, *weights = errors + c->n;
+	const char **tasks = pb_arena_alloc(arena, c->n, sizeof(*tasks));
 
 	c->means = pb_arena_alloc(arena, c->n, sizeof(*c->means));
-	if (!errors || !c->means)
+	if (!numbers || !tasks || !c->means)
 		return pb_out_of_memory(err, "a comparison");
 	for (size_t i = 0, end; i < c->n; i = end) {
 		const struct pb_row *first = c->list[i].base ? c->list[i].base : c->list[i].now;
 		struct pb_compared_mean m = { .base = first, .q = NAN };
-		double sum = 0;
+		size_t n = 0;
 
 		for (end = i; end < c->n && pb_compare_settings(first, c->list[end].base ? c->list[end].base : c->list[end].now) == 0; end++) {
 			const struct pb_compared *e = &c->list[end];
 
 			if (!e->tested || strcmp(e->pair.scale, "acc") != 0)
 				continue;
-			sum += e->pair.difference.value;
-			errors[m.n_tasks++] = e->pair.difference.stderr_value;
+			tasks[n] = e->base->task;
+			differences[n] = e->pair.difference.value;
+			errors[n++] = e->pair.difference.stderr_value;
 			m.difference.n += e->pair.difference.n;
 			m.spread_unknown = m.spread_unknown || e->pair.spread_unknown;
 		}
-		if (m.n_tasks < 2)
+		if (n < 2)
 			continue;
-		m.difference.value = sum / (double)m.n_tasks;
-		m.difference.stderr_value = pb_stderr_of_mean(errors, m.n_tasks);
+		m.n_tasks = pb_task_weights(tasks, n, weights);
+		for (size_t k = 0; k < n; k++) {
+			m.difference.value += weights[k] * differences[k];
+			errors[k] *= weights[k];
+		}
+		m.difference.value /= (double)m.n_tasks;
+		m.difference.stderr_value = pb_stderr_of_mean(errors, n) * (double)n / (double)m.n_tasks;
 		m.difference.n_units = m.difference.n;
 		m.test = pb_test_zero(&m.difference);
 		c->means[c->n_means++] = m;

@@ -36,10 +36,10 @@ struct pb_compared {
 	enum pb_change change;
 	const char *why;                    /* what differs, or why it failed; "" else */
 };
-/* Mean of a setting's accuracies over its tasks: plain mean of the differences, with the error of such a mean. */
+/* Mean of a setting's accuracies over its tasks, by the weights that tasks have in a mean (front.h), with the error of such a mean. */
 struct pb_compared_mean {
 	const struct pb_row *base;
-	size_t n_tasks;
+	size_t n_tasks;                     /* that count */
 	struct pb_mean difference;
 	struct pb_test test;
 	double q;

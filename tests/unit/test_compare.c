@@ -422,6 +422,35 @@ static void nothing_in_common(void **state)
 	pb_arena_free(arena);
 }
 
+/* Five subjects of one name count as one task in the mean of a setting. */
+static void mean_of_groups(void **state)
+{
+	static const char *const tasks[] = { "exam-a", "exam-b", "exam-c", "exam-d", "exam-e", "piqa" };
+	struct pb_arena *arena = pb_arena_new();
+	struct pb_rows sides[2];
+	struct pb_comparison c;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		pb_rows_init(&sides[k]);
+		for (size_t i = 0; i < 6; i++) {
+			struct pb_row *r = add_row(&sides[k], "m", tasks[i], "acc", 0.5 + k * (i < 5 ? 0.1 : 0.4));
+
+			r->kernel = "imported";
+			r->stderr_value = 0.03;
+			r->n = 1000;
+		}
+	}
+	OK(pb_compare_make(&c, arena, &sides[0], &(struct pb_item_stores){0}, &sides[1], &(struct pb_item_stores){0}, ERR));
+	assert_int_equal(c.n_means, 1);
+	assert_int_equal(c.means[0].n_tasks, 2);
+	assert_true(fabs(c.means[0].difference.value - (0.1 + 0.4) / 2) < 1e-15);
+	assert_true(fabs(c.means[0].difference.stderr_value - c.list[0].pair.difference.stderr_value * sqrt(0.2 + 1) / 2) < 1e-15);
+	for (int k = 0; k < 2; k++)
+		pb_rows_free(&sides[k]);
+	pb_arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +463,7 @@ int main(void)
 		cmocka_unit_test(nothing_may_be_compared),
 		cmocka_unit_test(matching),
 		cmocka_unit_test(nothing_in_common),
+		cmocka_unit_test(mean_of_groups),
 	};
 
 	return cmocka_run_group_tests_name("compare", tests, NULL, scratch_teardown);
