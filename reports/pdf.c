@@ -292,6 +292,12 @@ struct grid {
 	struct pb_text texts[MOST_COLUMNS]; /* of the row at hand, in lines */
 };
 
+/* Room between numbers, which end at the right, and the text that follows. */
+static double indent(const struct grid *g, size_t c)
+{
+	return c > 0 && g->table->columns[c - 1].is_number && !g->table->columns[c].is_number ? 6.0 : 0.0;
+}
+
 /* The widest text of a column at its full length, and its widest word. */
 static void measure_column(struct flow *f, const struct grid *g, size_t c, double *whole, double *word)
 {
@@ -311,8 +317,8 @@ static void measure_column(struct flow *f, const struct grid *g, size_t c, doubl
 			s += n + (s[n] == ' ');
 		}
 	}
-	*whole += 8.0;
-	*word += 8.0;
+	*whole += 8.0 + indent(g, c);
+	*word += 8.0 + indent(g, c);
 	end_text(f, &t);
 }
 
@@ -357,7 +363,7 @@ static size_t set_row(struct flow *f, struct grid *g, const struct pb_section_fi
 		size_t n = 1;
 		pb_text_clear(&g->texts[c]);
 		if (g->wraps[c])
-			n = pb_measure_wrap(f->measure, g->size, (g->widths[c] - 4.0) * (fields ? 1.0 : BOLD_SHARE), s, &g->texts[c]);
+			n = pb_measure_wrap(f->measure, g->size, (g->widths[c] - 4.0 - indent(g, c)) * (fields ? 1.0 : BOLD_SHARE), s, &g->texts[c]);
 		else
 			pb_text_string(&g->texts[c], s);
 		n_lines = n > n_lines ? n : n_lines;
@@ -375,7 +381,7 @@ static void put_row(struct flow *f, struct grid *g, bool bold, size_t n_lines)
 			char *next = strchr(line, '\n');
 			if (next)
 				*next++ = '\0';
-			put_cell(f, x, g->widths[c], g->size, g->table->columns[c].is_number, bold, line);
+			put_cell(f, x + indent(g, c), g->widths[c] - indent(g, c), g->size, g->table->columns[c].is_number, bold, line);
 			f->y += TABLE_LINE;
 			line = next;
 		}
