@@ -92,7 +92,8 @@ struct PB_R(network) {
 	PB_REAL *memory, *cosine, *sine;
 	PB_REAL *normed, *scale;        /* of the last state */
 	PB_REAL *logits, *dlogits;      /* (loss_rows, n_vocab) */
-	PB_REAL *dx, *dnormed, *dqkv, *dattended, *dgate_up, *dgated, *dbranch, *dnorm_parts;
+	PB_REAL *dx, *dnormed, *dqkv, *dattended, *dgate_up, *dgated, *dmiddle, *dnorm_parts;
+	PB_REAL *dbranch_down, *dbranch_o; /* with a layernorm: what is before it */
 	PB_REAL *scratch;               /* (threads, scratch_size) */
 	double *losses;                 /* (n) */
 	uint32_t loss_rows;
