@@ -31,11 +31,14 @@ struct shared {
 /* q is at most p in every cost that q has, of the same family, and better by so many errors that no draw turns that around. */
 static bool surely_dominates(const struct pb_front *front, const struct pb_point *q, const struct pb_point *p)
 {
+	/* The pairs are many: what rules most of them out comes first, and there is no root. */
 	const double better = front->higher_is_better ? q->value - p->value : p->value - q->value;
-	const double variance = p->stderr_value * p->stderr_value + q->stderr_value * q->stderr_value; /* the pairs are many: no root */
+	const double variance = p->stderr_value * p->stderr_value + q->stderr_value * q->stderr_value;
+	if (!(better > 0.0) || (isfinite(p->by[PB_BY_BITS]) && !(q->by[PB_BY_BITS] <= p->by[PB_BY_BITS]) && !pb_point_is_claimed(p)))
+		return false;
 	if (front->within_models && strcmp(p->row->model, q->row->model) != 0)
 		return false;
-	if (!(better > 0.0 && variance > 0.0 && better * better > SURE * SURE * variance) || strcmp(p->row->family, q->row->family) != 0 || strcmp(p->row->quantizer, q->row->quantizer) != 0)
+	if (!(variance > 0.0 && better * better > SURE * SURE * variance) || strcmp(p->row->family, q->row->family) != 0 || strcmp(p->row->quantizer, q->row->quantizer) != 0)
 		return false;
 	for (enum pb_by by = 0; by < PB_BYS; by++)
 		if (isfinite(pb_point_by(p, by)) && !(pb_point_by(q, by) <= pb_point_by(p, by)))

@@ -10,8 +10,8 @@
 #include "reports/goals.h"
 
 #define MOST_MARKS 400          /* of more points, dominated ones that lie in one patch are one mark */
-#define PATCH_SIZE 12.0         /* pixels of a full figure; smaller figures have larger ones, for the same picture */
-#define SMALL_PATCH_SIZE 16.0
+#define PATCH_SIZE 14.0         /* pixels of a full figure; smaller figures have larger ones, for the same picture */
+#define SMALL_PATCH_SIZE 20.0
 #define MOST_FRONT_LABELS 60    /* more front points than that have no names in the figure */
 #define MOST_LABELS 25          /* more points than that: labels on the front only */
 #define MOST_REFERENCES 3

@@ -173,8 +173,7 @@ static void draw_mark(const struct pb_figure *f, struct pb_canvas *c, const stru
 	}
 	const char *const attributes[] = { "cell", r->cell, "model", r->model, "label", r->label, "family", r->family, "bytes", pb_text_c(&t[0]),
 		"bits", pb_text_c(&t[1]), "value", pb_text_c(&t[2]), "stderr", pb_text_c(&t[3]), "front", m->on_front ? "true" : "false", NULL };
-	const char *const identity[] = { "cell", r->cell, NULL };
-	pb_canvas_open(c, m->tooltip, f->n_marks < f->n_drawn && !m->on_front ? identity : attributes);
+	pb_canvas_open(c, m->tooltip, f->n_marks < f->n_drawn && !m->on_front ? NULL : attributes);
 	draw_bar(c, m);
 	if (m->beyond) {
 		const struct pb_stroke outline = { PB_INK_OUTLINE, 0.8, PB_SOLID };

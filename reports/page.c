@@ -262,12 +262,13 @@ static void heading(struct page *p, const char *s, bool is_number)
 }
 
 /* Opens a cell of numbers with what it is sorted by. */
+/* data-v is for sorting alone; all digits are in the files. */
 static void open_number(struct page *p, double value)
 {
-	char buffer[32] = "";
+	pb_text_string(p->out, "<td class=\"n\" data-v=\"");
 	if (isfinite(value))
-		pb_format_number(buffer, value);
-	pb_text_printf(p->out, "<td class=\"n\" data-v=\"%s\">", buffer);
+		pb_text_printf(p->out, "%.10g", value);
+	pb_text_string(p->out, "\">");
 }
 
 static void put_bytes(struct page *p, int64_t bytes)
