@@ -155,7 +155,7 @@ const struct pb_quantizer pb_quantizer_bitnet = {
 	.help = "Trains a finished model through the ternary rounding of BitNet b1.58, or the signs of the first BitNet, one scale a matrix. "
 		"The budget is given in tokens; `ternary` is the first without training.",
 	.abi = PB_QUANTIZER_ABI,
-	.version = 1,
+	.version = 2,
 	.needs = bitnet_needs,
 	.options = bitnet_options,
 	.options_size = sizeof(struct bitnet_options),

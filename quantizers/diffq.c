@@ -249,7 +249,7 @@ const struct pb_quantizer pb_quantizer_diffq = {
 	.help = "Trains the whole model with noise in place of rounding, and with it the number of bits of each matrix, against a penalty "
 		"on the size. Its rows have no nominal width: the effective bits say what the matrices ended with.",
 	.abi = PB_QUANTIZER_ABI,
-	.version = 1,
+	.version = 2,
 	.needs = diffq_needs,
 	.options = diffq_options,
 	.options_size = sizeof(struct diffq_options),

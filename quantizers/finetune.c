@@ -87,7 +87,7 @@ const struct pb_quantizer pb_quantizer_finetune = {
 	.help = "The full-precision model trained on with a budget, without quantization: the fair reference for methods that are trained "
 		"on as many tokens.",
 	.abi = PB_QUANTIZER_ABI,
-	.version = 1,
+	.version = 2,
 	.needs = finetune_needs,
 	.options = finetune_options,
 	.options_size = sizeof(struct finetune_options),

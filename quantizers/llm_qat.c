@@ -166,7 +166,7 @@ const struct pb_quantizer pb_quantizer_llm_qat = {
 	.help = "Trains the model through symmetric rounding to whole multiples of a row's largest magnitude, the baseline of ParetoQ and "
 		"OneBit. The budget is given in tokens.",
 	.abi = PB_QUANTIZER_ABI,
-	.version = 1,
+	.version = 2,
 	.needs = llm_qat_needs,
 	.options = llm_qat_options,
 	.options_size = sizeof(struct llm_qat_options),

@@ -274,7 +274,7 @@ const struct pb_quantizer pb_quantizer_onebit = {
 	.help = "One bit a weight between a vector of the inputs and one of the outputs, and a layernorm behind each matrix, trained "
 		"against the full-precision model's distributions and states. The budget is given in tokens.",
 	.abi = PB_QUANTIZER_ABI,
-	.version = 1,
+	.version = 2,
 	.needs = onebit_needs,
 	.options = onebit_options,
 	.options_size = sizeof(struct onebit_options),
