@@ -53,7 +53,7 @@ ev $long --trained whole > rows.jsonl; numbers rows.jsonl | cmp - x && echo repa
 (ev $long --trained shared > one.rows & ev $long --trained shared > two.rows; wait)
 numbers one.rows | cmp - x; numbers two.rows | cmp - x; ls shared | wc -l
 paretobench help paretoq | grep needs
-paretobench run s.yaml -o one --dry-run --only label="paretoq w4 tokens=2000 length=16" 2>/dev/null | head -2 | cut -c1-100
+paretobench run s.yaml -o one --dry-run --only label="paretoq w4 tokens=2000 length=16" 2>/dev/null | head -2 | cut -c1-98
 # Mistakes.
 try() { "$@" > printed 2> err; code=$?; lines=$(grep -c '^paretobench: ' err); echo "$code $lines $(head -1 err)"; }
 try ev -q paretoq
