@@ -130,26 +130,22 @@ struct sums {
 	uint32_t n;
 };
 
-static void sum_task(void *arg, size_t task, unsigned worker)
+/* What is computed of whole rows of logits: their sums, or those beside full precision's. */
+static void row_task(void *arg, size_t task, unsigned worker)
 {
 	const struct sums *sums = arg;
 	struct pb_session *s = sums->s;
 	uint32_t first = (uint32_t)task * ROWS_TASK, n_vocab = s->forward->model->config.n_vocab;
 
 	(void)worker;
-	for (uint32_t row = first; row < least(first + ROWS_TASK, sums->n); row++)
-		s->log_sum[row] = s->forward->ops->log_sum(s->logits + (size_t)row * n_vocab, n_vocab, &s->largest[row]);
-}
+	for (uint32_t row = first; row < least(first + ROWS_TASK, sums->n); row++) {
+		const float *logits = s->logits + (size_t)row * n_vocab;
 
-static void diverge_task(void *arg, size_t task, unsigned worker)
-{
-	const struct sums *sums = arg;
-	struct pb_session *s = sums->s;
-	uint32_t first = (uint32_t)task * ROWS_TASK, n_vocab = s->forward->model->config.n_vocab;
-
-	(void)worker;
-	for (uint32_t row = first; row < least(first + ROWS_TASK, sums->n); row++)
-		s->divergences[row] = pb_diverge(s->full->logits + (size_t)row * n_vocab, s->logits + (size_t)row * n_vocab, n_vocab);
+		if (s->full)
+			s->divergences[row] = pb_diverge(s->full->logits + (size_t)row * n_vocab, logits, n_vocab);
+		else
+			s->log_sum[row] = s->forward->ops->log_sum(logits, n_vocab, &s->largest[row]);
+	}
 }
 
 /* Whether the token has the largest logit, and none before it has. */
@@ -225,7 +221,7 @@ static void run_rows(struct pb_session *s, uint32_t first, uint32_t n)
 	pb_forward_logits(s->forward, s->rows + first, n, s->logits);
 	if (s->full)
 		pb_forward_logits(s->full->forward, s->rows + first, n, s->full->logits);
-	pb_pool_run(s->forward->pool, (n + ROWS_TASK - 1) / ROWS_TASK, s->full ? diverge_task : sum_task, &(struct sums){ s, n });
+	pb_pool_run(s->forward->pool, (n + ROWS_TASK - 1) / ROWS_TASK, row_task, &(struct sums){ s, n });
 }
 
 static enum pb_status score_batch(struct pb_session *s, struct pb_error *err)
