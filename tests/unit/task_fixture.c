@@ -136,3 +136,20 @@ const struct pb_metric *fixture_metric(const struct pb_task_result *result, cons
 			return &result->metrics[i];
 	return NULL;
 }
+
+struct fixture_run fixture_begin(const struct pb_tokenizer *tokenizer, const char *yaml, const char *protocol, uint64_t limit, uint32_t context)
+{
+	struct fixture_run run = { .task = fixture_task(yaml, protocol, limit) };
+
+	run.data = fixture_data(run.task);
+	run.requests = fixture_requests(run.task, run.data, tokenizer, context);
+	return run;
+}
+
+void fixture_end(struct fixture_run *run)
+{
+	pb_task_result_free(run->result);
+	pb_task_requests_free(run->requests);
+	pb_task_data_free(run->data);
+	pb_task_close(run->task);
+}

@@ -18,6 +18,16 @@ struct pb_task_data *fixture_data(const struct pb_task *task); /* from the scrat
 struct pb_task_requests *fixture_requests(const struct pb_task *task, const struct pb_task_data *data, const struct pb_tokenizer *tokenizer, uint32_t context);
 struct pb_task_result *fixture_score(const struct pb_task *task, const struct pb_task_data *data, const struct pb_task_requests *requests);
 
+/* A task from a definition to its requests, whose result is kept here when there is one. */
+struct fixture_run {
+	struct pb_task *task;
+	struct pb_task_data *data;
+	struct pb_task_requests *requests;
+	struct pb_task_result *result;
+};
+struct fixture_run fixture_begin(const struct pb_tokenizer *tokenizer, const char *yaml, const char *protocol, uint64_t limit, uint32_t context);
+void fixture_end(struct fixture_run *run);
+
 /* Fills every request with fixture_logprob; every token is the arg-max whose log-probability is above -1. */
 void fixture_fill(struct pb_task_requests *requests);
 /* A multiple of 1/16 in [-4, -1/16]: sums of it are exact. */

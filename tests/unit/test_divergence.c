@@ -169,32 +169,8 @@ static void test_lanes(void **state)
 	}
 }
 
-struct run {
-	struct pb_task *task;
-	struct pb_task_data *data;
-	struct pb_task_requests *requests;
-	struct pb_task_result *result;
-};
-
-static struct run begin(const char *definition, const char *protocol, uint64_t limit, uint32_t context)
-{
-	struct run run = { .task = fixture_task(definition, protocol, limit) };
-
-	run.data = fixture_data(run.task);
-	run.requests = fixture_requests(run.task, run.data, tokenizer, context);
-	return run;
-}
-
-static void end(struct run *run)
-{
-	pb_task_result_free(run->result);
-	pb_task_requests_free(run->requests);
-	pb_task_data_free(run->data);
-	pb_task_close(run->task);
-}
-
 /* Positions in order into the requests, again from the first when there are more. */
-static void fill(struct run *run)
+static void fill(struct fixture_run *run)
 {
 	struct position p[N_POSITIONS];
 	size_t n = 0;
@@ -223,7 +199,7 @@ static void write_texts(const int *counts, int n)
 
 static void test_metrics(void **state)
 {
-	struct run run;
+	struct fixture_run run;
 	FILE *f = fopen("tests/vectors/divergence/metrics.txt", "r");
 	char name[32];
 	double value, error;
@@ -232,7 +208,7 @@ static void test_metrics(void **state)
 	(void)state;
 	assert_non_null(f);
 	write_texts((int[]){ 20, 15, 5, 20 }, 4);
-	run = begin(yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, yaml, NULL, 0, 64);
 	assert_true(pb_task_compares(run.task));
 	fill(&run);
 	run.result = fixture_score(run.task, run.data, run.requests);
@@ -265,7 +241,7 @@ static void test_metrics(void **state)
 		}
 		near(sum / weight, fixture_metric(run.result, metric)->value);
 	}
-	end(&run);
+	fixture_end(&run);
 }
 
 /* Texts in several windows are one unit each; empty texts stay items. */
@@ -274,11 +250,11 @@ static void test_units(void **state)
 	static const char pages[] = "task: t\noutput_type: divergence\nprotocol: lmeh-word\ndata_files: [{file: r.jsonl}]\ndoc_to_target: page\ndetokenizer: wikitext\n";
 	struct pb_error err = { 0 };
 	struct pb_task_requests *requests;
-	struct run run;
+	struct fixture_run run;
 
 	(void)state;
 	fixture_write("r.jsonl", "{\"page\":\"a b c d a b c\"}\n{\"page\":\"\"}\n{\"page\":\"a b\"}\n");
-	run = begin(pages, NULL, 0, 3);
+	run = fixture_begin(tokenizer, pages, NULL, 0, 3);
 	assert_int_equal(run.requests->n_requests, 4);
 	fill(&run);
 	run.result = fixture_score(run.task, run.data, run.requests);
@@ -287,15 +263,15 @@ static void test_units(void **state)
 	near(run.result->items[1].weight, 0);
 	near(run.result->items[2].weight, 3);
 	assert_int_equal(fixture_metric(run.result, "kld")->n, 11);
-	end(&run);
+	fixture_end(&run);
 	/* A window is a unit; a detokenizer is for the protocols whose text goes through it. */
 	write_texts((int[]){ 12 }, 1);
-	run = begin(yaml, "gptq-wt2@4", 0, 64);
+	run = fixture_begin(tokenizer, yaml, "gptq-wt2@4", 0, 64);
 	fill(&run);
 	run.result = fixture_score(run.task, run.data, run.requests);
 	assert_int_equal(run.result->n_items, 3);
 	near(run.result->items[2].weight, 3);
-	end(&run);
+	fixture_end(&run);
 	run.task = fixture_task(pages, "gptq-wt2", 0);
 	run.data = fixture_data(run.task);
 	assert_int_equal(pb_task_requests_make(&requests, run.task, run.data, tokenizer, 64, &err), PB_USAGE);
@@ -304,12 +280,12 @@ static void test_units(void **state)
 	pb_task_close(run.task);
 	/* One text has no error. */
 	write_texts((int[]){ 5 }, 1);
-	run = begin(yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, yaml, NULL, 0, 64);
 	fill(&run);
 	run.result = fixture_score(run.task, run.data, run.requests);
 	for (size_t i = 0; i < run.result->n_metrics; i++)
 		assert_true(isnan(run.result->metrics[i].stderr_value));
-	end(&run);
+	fixture_end(&run);
 }
 
 /* What no backend has filled, and what is no number. */
@@ -317,18 +293,18 @@ static void test_not_finite(void **state)
 {
 	struct pb_task_result *result;
 	struct pb_error err = { 0 };
-	struct run run;
+	struct fixture_run run;
 
 	(void)state;
 	write_texts((int[]){ 3, 4 }, 2);
-	run = begin(yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, yaml, NULL, 0, 64);
 	assert_int_equal(pb_task_score(&result, run.task, run.data, run.requests, &err), PB_NUMERIC);
 	assert_string_equal(err.text, "t: text or window 0: the divergence at position 1 is not finite");
 	fill(&run);
 	run.requests->requests[1].divergence[2].quantized = -INFINITY;
 	assert_int_equal(pb_task_score(&result, run.task, run.data, run.requests, &err), PB_NUMERIC);
 	assert_string_equal(err.text, "t: text or window 1: the divergence at position 3 is not finite");
-	end(&run);
+	fixture_end(&run);
 }
 
 /* Every protocol of texts is one of divergences, and nothing else is. */

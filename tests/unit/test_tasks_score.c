@@ -27,32 +27,8 @@ static void near(double a, double b)
 		fail_msg("%.17g is not %.17g", a, b);
 }
 
-struct run {
-	struct pb_task *task;
-	struct pb_task_data *data;
-	struct pb_task_requests *requests;
-	struct pb_task_result *result;
-};
-
-static struct run begin(const char *yaml, const char *protocol, uint64_t limit, uint32_t context)
-{
-	struct run run = { .task = fixture_task(yaml, protocol, limit) };
-
-	run.data = fixture_data(run.task);
-	run.requests = fixture_requests(run.task, run.data, tokenizer, context);
-	return run;
-}
-
-static void end(struct run *run)
-{
-	pb_task_result_free(run->result);
-	pb_task_requests_free(run->requests);
-	pb_task_data_free(run->data);
-	pb_task_close(run->task);
-}
-
 /* The whole of a request's log-likelihood on its first token. */
-static void set(struct run *run, size_t request, float value)
+static void set(struct fixture_run *run, size_t request, float value)
 {
 	struct pb_request *r = &run->requests->requests[request];
 
@@ -60,7 +36,7 @@ static void set(struct run *run, size_t request, float value)
 		r->logprobs[i] = i ? 0 : value;
 }
 
-static double value_of(const struct run *run, const char *metric)
+static double value_of(const struct fixture_run *run, const char *metric)
 {
 	const struct pb_metric *m = fixture_metric(run->result, metric);
 
@@ -68,7 +44,7 @@ static double value_of(const struct run *run, const char *metric)
 	return m->value;
 }
 
-static double error_of(const struct run *run, const char *metric)
+static double error_of(const struct fixture_run *run, const char *metric)
 {
 	return fixture_metric(run->result, metric)->stderr_value;
 }
@@ -79,12 +55,12 @@ static const char choice_yaml[] = "task: t\noutput_type: multiple_choice\ndata_f
 static void test_choice(void **state)
 {
 	/* Lengths: 2 and 4 characters; then 2 characters of 6 bytes and 3 of 3. */
-	struct run run;
+	struct fixture_run run;
 
 	(void)state;
 	fixture_write("c.jsonl", "{\"q\":\"x\",\"a\":[\"ab\",\"abcd\"],\"g\":0}\n{\"q\":\"x\",\"a\":[\"\\u3041\\u3042\",\"abc\"],\"g\":0}\n"
 		"{\"q\":\"x\",\"a\":[\"ab\",\"cd\"],\"g\":1}\n{\"q\":\"x\",\"a\":[\"ab\",\"cd\"],\"g\":0}\n");
-	run = begin(choice_yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, choice_yaml, NULL, 0, 64);
 	set(&run, 0, -3), set(&run, 1, -4);     /* sums: 0; by length -1.5, -1: 1 */
 	set(&run, 2, -6), set(&run, 3, -6.5f);  /* sums: 0; characters -3, -2.17: 1; bytes -1, -2.17: 0 */
 	set(&run, 4, -2), set(&run, 5, -2);     /* a tie goes to the first */
@@ -106,12 +82,12 @@ static void test_choice(void **state)
 	assert_int_equal(run.result->items[1].n_values, 2);
 	near(run.result->items[1].values[1], -6.5);
 	near(run.result->items[1].weight, 1);
-	end(&run);
+	fixture_end(&run);
 }
 
 static void test_choice_limit(void **state)
 {
-	struct run run = begin(choice_yaml, NULL, 1, 64), all = begin(choice_yaml, NULL, 9, 64);
+	struct fixture_run run = fixture_begin(tokenizer, choice_yaml, NULL, 1, 64), all = fixture_begin(tokenizer, choice_yaml, NULL, 9, 64);
 
 	(void)state;
 	assert_int_equal(run.data->n_items, 1);
@@ -121,11 +97,11 @@ static void test_choice_limit(void **state)
 	run.result = fixture_score(run.task, run.data, run.requests);
 	near(value_of(&run, "acc"), 1);
 	assert_true(isnan(error_of(&run, "acc")));
-	end(&run);
-	end(&all);
+	fixture_end(&run);
+	fixture_end(&all);
 }
 
-static void check_numeric(struct run *run, const char *message)
+static void check_numeric(struct fixture_run *run, const char *message)
 {
 	struct pb_error err = {0};
 
@@ -137,7 +113,7 @@ static void check_numeric(struct run *run, const char *message)
 
 static void test_not_finite(void **state)
 {
-	struct run run = begin(choice_yaml, NULL, 2, 64);
+	struct fixture_run run = fixture_begin(tokenizer, choice_yaml, NULL, 2, 64);
 
 	(void)state;
 	/* A request that no backend has filled is no number. */
@@ -149,7 +125,7 @@ static void test_not_finite(void **state)
 	check_numeric(&run, "c.jsonl:2): choice 1");
 	run.requests->requests[3].logprobs[1] = -1;
 	run.result = fixture_score(run.task, run.data, run.requests);
-	end(&run);
+	fixture_end(&run);
 }
 
 static const char parts_yaml[] = "task: parts\noutput_type: multiple_choice\nsubtasks: [one, absent, two]\n"
@@ -157,12 +133,12 @@ static const char parts_yaml[] = "task: parts\noutput_type: multiple_choice\nsub
 
 static void test_subtasks(void **state)
 {
-	struct run run;
+	struct fixture_run run;
 
 	(void)state;
 	fixture_write("p/one.jsonl", "{\"good\":\"a\",\"bad\":\"b\"}\n{\"good\":\"b\",\"bad\":\"c\"}\n");
 	fixture_write("p/two.jsonl", "{\"good\":\"a\",\"bad\":\"b\"}\n{\"good\":\"b\",\"bad\":\"c\"}\n{\"good\":\"b\",\"bad\":\"d\"}\n{\"good\":\"b\",\"bad\":\"d\"}\n");
-	run = begin(parts_yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, parts_yaml, NULL, 0, 64);
 	assert_int_equal(run.data->n_items, 6);
 	for (size_t i = 0; i < 12; i++)
 		set(&run, i, i % 2 ? -2 : -1);
@@ -173,11 +149,11 @@ static void test_subtasks(void **state)
 	near(error_of(&run, "acc"), 0.25);
 	assert_int_equal(run.result->items[1].index, 1);
 	assert_int_equal(run.result->items[3].index, 2 * PB_SUBTASK_STRIDE + 1);
-	end(&run);
+	fixture_end(&run);
 	/* The limit is of each subtask. */
-	run = begin(parts_yaml, NULL, 3, 64);
+	run = fixture_begin(tokenizer, parts_yaml, NULL, 3, 64);
 	assert_int_equal(run.data->n_items, 5);
-	end(&run);
+	fixture_end(&run);
 }
 
 static const char pair_yaml[] = "task: t\noutput_type: loglikelihood\ndata_files: [{file: l.jsonl}]\ndoc_to_text: c\ndoc_to_target: t\n";
@@ -188,14 +164,14 @@ static void test_passages(void **state)
 		"doc_to_choice: [a, b]\ndoc_to_target: 0\nmetric_list: [acc]\n";
 	static const uint32_t expected[] = { 1, 2, 0, 1, 2, 1 };
 	char with[512];
-	struct run run, other;
+	struct fixture_run run, other;
 
 	(void)state;
 	fixture_write("q.jsonl", "{\"text\":\"x\",\"question\":1}\n{\"text\":\"a\",\"question\":1}\n{\"text\":\"y\",\"question\":1}\n"
 		"{\"text\":\"x\",\"question\":2}\n{\"text\":\"a\",\"question\":2}\n{\"text\":\"x\",\"question\":3}\n");
 	snprintf(with, sizeof(with), "%sdoc_to_passage: '{{text}}'\n", yaml);
-	run = begin(with, NULL, 0, 64);
-	other = begin(yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, with, NULL, 0, 64);
+	other = fixture_begin(tokenizer, yaml, NULL, 0, 64);
 	/* It changes no number. */
 	assert_string_equal(run.task->hash, other.task->hash);
 	fixture_fill(run.requests);
@@ -206,17 +182,17 @@ static void test_passages(void **state)
 		assert_int_equal(run.result->items[i].cluster, expected[i]);
 		assert_int_equal(other.result->items[i].cluster, 0);
 	}
-	end(&run);
-	end(&other);
+	fixture_end(&run);
+	fixture_end(&other);
 }
 
 static void test_loglikelihood(void **state)
 {
-	struct run run;
+	struct fixture_run run;
 
 	(void)state;
 	fixture_write("l.jsonl", "{\"c\":\"a\",\"t\":\" b c\"}\n{\"c\":\"a\",\"t\":\" d\"}\n{\"c\":\"a\",\"t\":\" c\"}\n");
-	run = begin(pair_yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, pair_yaml, NULL, 0, 64);
 	set(&run, 0, -1), set(&run, 1, -2), set(&run, 2, -6);
 	for (size_t i = 0; i < 3; i++)
 		run.requests->requests[i].greedy[0] = i != 2;
@@ -232,24 +208,24 @@ static void test_loglikelihood(void **state)
 	assert_int_equal(run.result->items[1].chosen, 0);
 	assert_int_equal(run.result->items[0].chosen, -1);
 	near(run.result->items[2].values[0], -6);
-	end(&run);
+	fixture_end(&run);
 	fixture_write("l.jsonl", "{\"c\":\"a\",\"t\":\" b\"}\n");
-	run = begin(pair_yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, pair_yaml, NULL, 0, 64);
 	set(&run, 0, -1000);                    /* exp(1000) is no number */
 	check_numeric(&run, "t: ppl is not finite");
-	end(&run);
+	fixture_end(&run);
 }
 
 static const char documents_yaml[] = "task: t\noutput_type: documents\ndata_files: [{file: d.jsonl}]\ndoc_to_target: text\n";
 
 static void test_documents(void **state)
 {
-	struct run run;
+	struct fixture_run run;
 	double mean, error;
 
 	(void)state;
 	fixture_write("d.jsonl", "{\"text\":\"a b\"}\n{\"text\":\"a b c d\"}\n{\"text\":\"c\"}\n");
-	run = begin(documents_yaml, NULL, 0, 64);
+	run = fixture_begin(tokenizer, documents_yaml, NULL, 0, 64);
 	set(&run, 0, -3), set(&run, 1, -10), set(&run, 2, -1);
 	run.result = fixture_score(run.task, run.data, run.requests);
 	/* 14 nats over 2 + 4 + 1 tokens; residuals 3 - 4, 10 - 8, 1 - 2. */
@@ -266,20 +242,20 @@ static void test_documents(void **state)
 	near(run.result->items[1].weight, 4);
 	near(run.result->items[1].values[0], -10);
 	assert_int_equal(run.result->items[1].gold, -1);
-	end(&run);
+	fixture_end(&run);
 	/* Cut at 3 tokens: "a b", "a b", "c" are what is predicted. */
-	run = begin(documents_yaml, NULL, 0, 3);
+	run = fixture_begin(tokenizer, documents_yaml, NULL, 0, 3);
 	fixture_fill(run.requests);
 	run.result = fixture_score(run.task, run.data, run.requests);
 	assert_int_equal(fixture_metric(run.result, "bits_per_byte")->n, 7);
 	assert_int_equal(fixture_metric(run.result, "nll")->n, 5);
-	end(&run);
-	run = begin(documents_yaml, NULL, 1, 64);
+	fixture_end(&run);
+	run = fixture_begin(tokenizer, documents_yaml, NULL, 1, 64);
 	fixture_fill(run.requests);
 	run.result = fixture_score(run.task, run.data, run.requests);
 	assert_true(isnan(error_of(&run, "nll")));
 	assert_true(isnan(error_of(&run, "bits_per_byte")));
-	end(&run);
+	fixture_end(&run);
 }
 
 static const char rolling_yaml[] = "task: t\noutput_type: loglikelihood_rolling\ndata_files: [{file: r.jsonl}]\ndoc_to_target: page\n"
@@ -287,13 +263,13 @@ static const char rolling_yaml[] = "task: t\noutput_type: loglikelihood_rolling\
 
 static void test_rolling(void **state)
 {
-	struct run run;
+	struct fixture_run run;
 
 	(void)state;
 	/* Words of the page as it is: white space at its ends makes an empty word each: 4 and 3. What is scored is detokenized:
 	 * "a, b" is _a "," _b: with the tokenizer's BOS 4 tokens. */
 	fixture_write("r.jsonl", "{\"page\":\"a , b\\n\"}\n{\"page\":\" c\\n\"}\n");
-	run = begin(rolling_yaml, "lmeh-word-one-bos", 0, 64);
+	run = fixture_begin(tokenizer, rolling_yaml, "lmeh-word-one-bos", 0, 64);
 	set(&run, 0, -8), set(&run, 1, -6);
 	assert_int_equal(run.requests->requests[0].n - run.requests->requests[0].first, 4);
 	assert_int_equal(run.requests->requests[1].n - run.requests->requests[1].first, 3);
@@ -306,10 +282,10 @@ static void test_rolling(void **state)
 	near(value_of(&run, "bits_per_byte"), 14 / 9.0 / log(2));
 	/* Residuals 8 - 14/9 * 6 and 6 - 14/9 * 3. */
 	near(error_of(&run, "bits_per_byte"), sqrt((pow(8 - 14 / 9.0 * 6, 2) + pow(6 - 14 / 9.0 * 3, 2)) * 2) / 9 / log(2));
-	end(&run);
+	fixture_end(&run);
 	/* The same sum from windows; the last page may be empty. */
 	fixture_write("r.jsonl", "{\"page\":\"a b c d a b c\"}\n{\"page\":\"\"}\n");
-	run = begin(rolling_yaml, NULL, 0, 3);
+	run = fixture_begin(tokenizer, rolling_yaml, NULL, 0, 3);
 	assert_int_equal(run.requests->n_requests, 3);
 	set(&run, 0, -1), set(&run, 1, -2), set(&run, 2, -5);
 	run.result = fixture_score(run.task, run.data, run.requests);
@@ -318,19 +294,19 @@ static void test_rolling(void **state)
 	assert_int_equal(fixture_metric(run.result, "ppl_word")->n, 8);
 	near(run.result->items[0].values[0], -8);
 	near(run.result->items[1].weight, 0);
-	end(&run);
+	fixture_end(&run);
 }
 
 static const char window_yaml[] = "task: t\noutput_type: window\ndata_files: [{file: w.txt, format: text}]\ndoc_to_target: text\n";
 
 static void test_window(void **state)
 {
-	struct run run;
+	struct fixture_run run;
 	double error;
 
 	(void)state;
 	fixture_write("w.txt", "a b c d a b c d a b c d");
-	run = begin(window_yaml, "gptq-wt2@4", 0, 64);
+	run = fixture_begin(tokenizer, window_yaml, "gptq-wt2@4", 0, 64);
 	assert_int_equal(run.requests->n_requests, 3);
 	set(&run, 0, -3), set(&run, 1, -6), set(&run, 2, -9);
 	run.result = fixture_score(run.task, run.data, run.requests);
@@ -342,13 +318,13 @@ static void test_window(void **state)
 	assert_int_equal(fixture_metric(run.result, "nll")->n, 9);
 	assert_int_equal(run.result->n_items, 3);
 	near(run.result->items[2].weight, 3);
-	end(&run);
+	fixture_end(&run);
 }
 
 /* The scorer's sums are exact, so they are the same in any order of requests and can be made again by hand. */
 static void test_fake_scorer(void **state)
 {
-	struct run run = begin(window_yaml, "gptq-wt2@4", 0, 64);
+	struct fixture_run run = fixture_begin(tokenizer, window_yaml, "gptq-wt2@4", 0, 64);
 	double sum = 0;
 
 	(void)state;
@@ -358,7 +334,7 @@ static void test_fake_scorer(void **state)
 			sum += fixture_logprob(run.requests->requests[i].tokens[j - 1], run.requests->requests[i].tokens[j]);
 	run.result = fixture_score(run.task, run.data, run.requests);
 	near(value_of(&run, "nll"), -sum / 9);
-	end(&run);
+	fixture_end(&run);
 }
 
 static void test_estimates(void **state)
